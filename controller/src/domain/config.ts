@@ -1,0 +1,65 @@
+// What people write on branch `main`: miner.yaml and servers/<name>.yaml. Unknown fields are errors. Reading the files, with line
+// numbers in the messages, is clusterrepo's work; this is only the shape, the defaults and the rules.
+
+import { z } from 'zod';
+import { isServerName, isUuid } from './ids.ts';
+
+const hotkey = z.string().regex(/^[1-9A-HJ-NP-Za-km-z]{47,48}$/, 'must be an ss58 address');
+const url = (schemes: string) => z.string().regex(new RegExp(`^(${schemes})://[^\\s/]+`), `must be a URL (${schemes})`);
+
+export const validatorConfig = z.strictObject({
+  hotkey,
+  registry: z.string().min(1),
+  api: url('https?'),
+  socket: url('wss?|https?'),
+});
+export type ValidatorConfig = z.infer<typeof validatorConfig>;
+
+export const policyConfig = z.strictObject({
+  /** `paused`: nothing is deployed, removals go on. */
+  mode: z.enum(['active', 'paused']).default('active'),
+  /** USD per GPU-hour used for a server whose cost is 0, so that value stays finite. */
+  minimumHourlyCost: z.number().positive().default(0.01),
+  /** Launch tokens asked for per pass. */
+  launchesPerPass: z.int().min(1).max(1000).default(64),
+  /** Minutes after which a launch without an instance is given up. */
+  stuckLaunchMinutes: z.number().min(5).max(180).default(30),
+  /** At most this share of all deployments is removed in one pass without an explicit statement of the validator or a person. */
+  removalShare: z.number().gt(0).max(1).default(0.25),
+  /** Chutes that are never deployed. */
+  denyChutes: z.array(z.string().refine(isUuid, 'must be a chute id (UUID)')).default([]),
+});
+export type Policy = z.infer<typeof policyConfig>;
+
+export const minerConfig = z.strictObject({
+  /** The miner's hotkey address; must be that of the hotkey file the controller runs with. */
+  hotkey,
+  validators: z.array(validatorConfig).min(1),
+  policy: policyConfig.prefault({}),
+  /** Where chute images are pulled through: the registry proxy of every GPU node. */
+  registry: z.strictObject({ port: z.int().min(30000).max(32767).default(30500) }).prefault({}),
+  cache: z
+    .strictObject({ maxAgeDays: z.int().min(1).default(30), maxSizeGb: z.int().min(1).default(500) })
+    .prefault({}),
+  images: z
+    .strictObject({
+      cacheCleaner: z.string().default('chutes-miner/cache-cleaner:0.1.0'),
+      gravalBootstrap: z.string().default('chutes-miner/graval-bootstrap:0.1.0'),
+    })
+    .prefault({}),
+  /** Seconds a chute gets to shut down. */
+  shutdownSeconds: z.int().min(0).max(600).default(180),
+});
+export type MinerConfig = z.infer<typeof minerConfig>;
+
+export const serverConfig = z.strictObject({
+  /** Node name, kubeconfig context and file name in one. */
+  name: z.string().refine(isServerName, 'must be lower-case letters, digits and dashes, at most 63 characters'),
+  validator: hotkey,
+  /** USD per GPU and hour. */
+  hourlyCost: z.number().min(0).max(1000),
+  gpuShortRef: z.string().regex(/^[a-z0-9_]+$/, 'must be a short ref such as h100_sxm'),
+  agentApi: url('https?'),
+  locked: z.boolean().default(false),
+});
+export type ServerConfig = z.infer<typeof serverConfig>;

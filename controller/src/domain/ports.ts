@@ -1,0 +1,259 @@
+// The outside world as the miner needs it. Adapters implement these interfaces, roles hand them round; adapters know each other only
+// through them.
+
+import type { Chute } from './chute.ts';
+import type { MinerConfig, ServerConfig } from './config.ts';
+import type { Decision } from './decision.ts';
+import type { DeploymentLifecycle, DeploymentSpec, MemberHealth, ObservedPod } from './deployment.ts';
+import type { MinerEvent } from './event.ts';
+import type { DeviceInfo, Server } from './server.ts';
+
+// ---- validator ------------------------------------------------------------------------------------------------------
+
+/** A feed is either a complete answer or nothing: an empty stream without the explicit marker is not an answer. */
+export interface RemoteInstance {
+  instanceId: string;
+  chuteId: string;
+  version: string;
+  configId: string | undefined;
+  active: boolean;
+  /** ms since the Unix epoch; undefined while not verified / not activated. */
+  verifiedAt: number | undefined;
+  activatedAt: number | undefined;
+  /** Multiplier the instance earns, if the validator says so. */
+  computeMultiplier: number | undefined;
+}
+
+/** One active instance of any miner. */
+export interface GlobalInstance {
+  instanceId: string;
+  chuteId: string;
+  computeMultiplier: number;
+}
+
+export interface Utilization {
+  chuteId: string;
+  scalable: boolean;
+  updateInProgress: boolean;
+  /** Instances the validator wants, and has; undefined if it does not say. */
+  targetCount: number | undefined;
+  activeInstanceCount: number | undefined;
+}
+
+export interface RollingUpdate {
+  chuteId: string;
+  oldVersion: string;
+  newVersion: string;
+}
+
+/** Times are when the answer arrived, ms. A feed that failed or came back empty keeps its last value and time. */
+export interface Feed<T> {
+  fetchedAt: number | undefined;
+  items: ReadonlyMap<string, T>;
+}
+
+export interface Feeds {
+  chutes: Feed<Chute>;
+  instances: Feed<RemoteInstance>;
+  globalInstances: Feed<GlobalInstance>;
+  utilization: Feed<Utilization>;
+  rollingUpdates: Feed<RollingUpdate>;
+  /** Node uuids (GPU ids) the validator knows as ours. */
+  nodes: Feed<string>;
+}
+
+export interface LaunchGranted {
+  granted: true;
+  token: string;
+  configId: string;
+}
+export interface LaunchRefused {
+  granted: false;
+  /** HTTP status; 0 when the validator could not be reached. */
+  status: number;
+  detail: string;
+}
+
+export interface NodeArgs extends Omit<DeviceInfo, 'sxm'> {
+  sxm?: boolean | undefined;
+  device_index: number;
+  gpu_identifier: string;
+  verification_host: string;
+  verification_port: number;
+}
+
+export type VerificationStatus = { status: 'pending' | 'verified' } | { status: 'failed'; detail: string };
+
+/** Calls of reference/protocol.md 6, for one validator. Rejects with MinerError E-VALIDATOR (it said no) or E-VALIDATOR-UNREACHABLE. */
+export interface ValidatorClient {
+  readonly hotkey: string;
+  launchConfig(chuteId: string, jobId?: string): Promise<LaunchGranted | LaunchRefused>;
+  /** 404 counts as done. */
+  deleteInstance(chuteId: string, instanceId: string): Promise<void>;
+  chute(chuteId: string, version: string): Promise<Chute | undefined>;
+  /** Short refs the validator accepts (`GET /nodes/supported`). */
+  supportedGpus(): Promise<ReadonlySet<string>>;
+  advertiseNodes(
+    server: { serverId: string; name: string },
+    nodes: readonly NodeArgs[],
+  ): Promise<{ taskId: string; seed: bigint | undefined }>;
+  verificationStatus(taskId: string): Promise<VerificationStatus>;
+  /** Newer validators forget the whole server; on 404 each GPU is deleted by itself. */
+  forgetServer(serverId: string, gpuIds: readonly string[]): Promise<void>;
+}
+
+// ---- events ---------------------------------------------------------------------------------------------------------
+
+export interface EventBus {
+  publish(event: MinerEvent): Promise<void>;
+  /** Each event is handed to every subscriber once; a handler that rejects gets it again. Returns the way to stop. */
+  subscribe(handler: (event: MinerEvent) => Promise<void>): () => Promise<void>;
+}
+
+// ---- store ----------------------------------------------------------------------------------------------------------
+
+export type LifecycleStep =
+  | 'tokenAt'
+  | 'secretAt'
+  | 'committedAt'
+  | 'runningAt'
+  | 'claimedAt'
+  | 'verifiedAt'
+  | 'activatedAt'
+  | 'instanceGoneAt'
+  | 'removedAt'
+  | 'goneAt';
+
+export interface StoredDecision {
+  decisionId: string;
+  decidedAt: number;
+  decision: Decision;
+  /** Commit on `live` that carries it; undefined while it is not committed. */
+  commit: string | undefined;
+}
+
+export interface Store {
+  servers(): Promise<Server[]>;
+  /** Insert with its GPUs; rejects with E-ALREADY-ADDED when the name or id is known. */
+  addServer(server: Server): Promise<void>;
+  updateServer(
+    name: string,
+    change: Partial<Pick<Server, 'locked' | 'seed' | 'verificationPort' | 'hourlyCost' | 'gpus'>>,
+  ): Promise<void>;
+  markGpusVerified(gpuIds: readonly string[]): Promise<void>;
+  /** Removes its GPUs and lifecycle rows too. */
+  deleteServer(name: string): Promise<void>;
+
+  /** Replace what is known of these chutes; others stay. */
+  saveChutes(chutes: readonly Chute[]): Promise<void>;
+  chutes(): Promise<Chute[]>;
+
+  /** Rows that are not yet gone, and those that went after `since` (ms). */
+  lifecycles(since?: number): Promise<DeploymentLifecycle[]>;
+  /** Insert; a row that exists already is left as it is. */
+  addLifecycle(rows: readonly DeploymentLifecycle[]): Promise<void>;
+  /** Set one time of several rows; the first value stays. */
+  mark(step: LifecycleStep, deploymentIds: readonly string[], at: number): Promise<void>;
+  /** `config_id` is known before the pod can start; later events find the row by it. */
+  setConfig(deploymentId: string, configId: string): Promise<void>;
+  /** Sets `instance_id` and `claimedAt` (first value stays); false when no row has this config id. */
+  linkInstance(configId: string, instanceId: string, at: number): Promise<boolean>;
+  /** Mark by instance or config id; false when no row matches. */
+  markInstance(
+    step: 'verifiedAt' | 'activatedAt' | 'instanceGoneAt',
+    key: { instanceId?: string | undefined; configId?: string | undefined },
+    at: number,
+  ): Promise<boolean>;
+
+  saveDecisions(rows: readonly StoredDecision[]): Promise<void>;
+  decisions(limit: number): Promise<StoredDecision[]>;
+  close(): Promise<void>;
+}
+
+// ---- git ------------------------------------------------------------------------------------------------------------
+
+export interface MainTree {
+  /** Commit id of branch `main`. */
+  commit: string;
+  config: MinerConfig;
+  servers: ReadonlyMap<string, ServerConfig>;
+}
+
+export interface LiveTree {
+  commit: string;
+  deployments: ReadonlyMap<string, DeploymentSpec>;
+}
+
+export interface LiveBatch {
+  /** Decisions of this commit; deploys have their `configId` by now. */
+  decisions: readonly Decision[];
+  /** Commit of `main` it was rendered from. */
+  configCommit: string;
+  /** `live` commit the decisions were made on. */
+  base: string;
+}
+
+export interface ClusterRepo {
+  /** Rejects with E-CONFIG naming file, line, field, what was found and what is allowed. */
+  readMain(): Promise<MainTree>;
+  /** Commit `servers/<name>.yaml` on `main`; unchanged content makes no commit. */
+  writeServer(server: ServerConfig): Promise<string>;
+  removeServer(name: string): Promise<string>;
+  readLive(): Promise<LiveTree>;
+  /**
+   * Render, guard, commit and move `live` by compare-and-swap. Rejects with E-GUARD (nothing written; `detail` names each violation) or
+   * E-GIT-CONFLICT (someone moved `live` since `base`: read it again and plan anew).
+   */
+  commitLive(batch: LiveBatch): Promise<LiveTree>;
+}
+
+// ---- member clusters --------------------------------------------------------------------------------------------------
+
+export interface MemberNode {
+  uid: string;
+  name: string;
+  ready: boolean;
+  labels: Readonly<Record<string, string>>;
+  cpus: number;
+  memoryGiB: number;
+  /** Capacity `nvidia.com/gpu`. */
+  gpus: number;
+  diskGb: number;
+}
+
+export interface Observation {
+  pods: readonly ObservedPod[];
+  health: ReadonlyMap<string, MemberHealth>;
+}
+
+/** All member clusters. A member is added with its kubeconfig (YAML or JSON text) and from then on watched. */
+export interface Members {
+  add(name: string, kubeconfig: string): Promise<void>;
+  remove(name: string): Promise<void>;
+  observe(): Observation;
+  /** Called after every change of a pod or of a member's health; coalesced. */
+  onChange(listener: () => void): void;
+  node(member: string): Promise<MemberNode>;
+  labelNode(member: string, labels: Readonly<Record<string, string>>): Promise<void>;
+  /** Secret `launch-<deployment id>` with key `token`; replaced if it exists. */
+  writeLaunchSecret(member: string, deploymentId: string, token: string): Promise<void>;
+  /** Missing counts as done. */
+  deleteLaunchSecret(member: string, deploymentId: string): Promise<void>;
+  /** Deployment ids that have a launch Secret on the member. */
+  launchSecrets(member: string): Promise<string[]>;
+  /** Create Job and Service of the GPU verification; waits until its pod is ready. Returns the node port that leads to it. */
+  startBootstrap(member: string, request: BootstrapRequest, signal: AbortSignal): Promise<{ nodePort: number }>;
+  stopBootstrap(member: string): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface BootstrapRequest {
+  gpuCount: number;
+  cpuPerGpu: number;
+  memoryPerGpu: number;
+  image: string;
+  validatorHotkey: string;
+  minerHotkey: string;
+  nodePort: number;
+  timeoutSeconds: number;
+}
