@@ -56,6 +56,9 @@ export interface DeploymentLifecycle {
   configId: string | undefined;
   instanceId: string | undefined;
   jobId: string | undefined;
+  /** Held until `goneAt`, also after the manifest left git. */
+  gpuIds: readonly string[];
+  nodePorts: readonly number[];
   plannedAt: number;
   tokenAt: number | undefined;
   secretAt: number | undefined;
