@@ -1,0 +1,58 @@
+// Which chutes may get another deployment now, and how many (gepetto.md 4.1, S4-S9).
+
+import type { Chute } from '../domain/chute.ts';
+import type { Policy } from '../domain/config.ts';
+import type { Utilization } from '../domain/ports.ts';
+import { isBackedOff, type Memory, type World } from './world.ts';
+
+export interface Candidate {
+  chute: Chute;
+  /** Deployments it may still get in this plan. */
+  room: number;
+  /** Own deployments of this version now. */
+  replicas: number;
+}
+
+interface Count {
+  /** Own deployments of the current version, jobs left out. */
+  replicas: number;
+  /** Those of them that are not active yet. */
+  pending: number;
+}
+
+function countOf(world: World): Map<string, Count> {
+  const counts = new Map<string, Count>();
+  for (const spec of world.desired.values()) {
+    if (spec.jobId !== undefined || spec.version !== world.chutes.get(spec.chuteId)?.version) continue;
+    const count = counts.get(spec.chuteId) ?? { replicas: 0, pending: 0 };
+    count.replicas += 1;
+    if (world.lifecycles.get(spec.deploymentId)?.activatedAt === undefined) count.pending += 1;
+    counts.set(spec.chuteId, count);
+  }
+  return counts;
+}
+
+/** Up to the validator's target when it names one; else one at a time, because more would only be refused. */
+function roomFor(utilization: Utilization | undefined, pending: number): number {
+  if (utilization?.targetCount !== undefined && utilization.activeInstanceCount !== undefined) {
+    return Math.max(0, utilization.targetCount - utilization.activeInstanceCount - pending);
+  }
+  return pending > 0 ? 0 : 1;
+}
+
+export function candidatesOf(world: World, policy: Policy, memory: Memory, now: number): Candidate[] {
+  const denied = new Set(policy.denyChutes);
+  const counts = countOf(world);
+  const candidates: Candidate[] = [];
+  for (const chute of world.chutes.values()) {
+    if (chute.jobOnly || chute.disabled || denied.has(chute.chuteId)) continue;
+    if (!(chute.effectiveComputeMultiplier > 0) || world.goneChutes.has(chute.chuteId)) continue;
+    if (isBackedOff(memory.refusals, chute.chuteId, now)) continue;
+    const utilization = world.feeds.get(chute.validator)?.utilization.items.get(chute.chuteId);
+    if (utilization && (!utilization.scalable || utilization.updateInProgress)) continue;
+    const { replicas, pending } = counts.get(chute.chuteId) ?? { replicas: 0, pending: 0 };
+    const room = roomFor(utilization, pending);
+    if (room > 0) candidates.push({ chute, room, replicas });
+  }
+  return candidates;
+}

@@ -1,0 +1,18 @@
+// What a plan asks for besides commits: bookkeeping in the store and clean-up at the validator.
+
+import type { DeploymentSpec } from '../domain/deployment.ts';
+
+export type Effect =
+  /** In git but not in the store (a lost database): make its row. */
+  | { kind: 'adopt'; spec: DeploymentSpec }
+  | { kind: 'mark'; step: 'runningAt' | 'removedAt' | 'goneAt'; deploymentId: string; at: number }
+  | { kind: 'link-instance'; configId: string; instanceId: string; at: number }
+  | { kind: 'mark-instance'; step: 'verifiedAt' | 'activatedAt'; instanceId: string; at: number }
+  | {
+      kind: 'delete-instance';
+      validator: string;
+      chuteId: string;
+      instanceId: string;
+      /** Whose instance it was; undefined for one that nothing here knows. */
+      deploymentId: string | undefined;
+    };

@@ -1,0 +1,63 @@
+// What an event changes: facts go to the store, everything else is a hint to look again. Every handler may see the same event twice or
+// late, so each only records the first of a thing (gepetto.md 3.4, E1-E17).
+
+import type { MinerEvent } from '../domain/event.ts';
+import type { Store } from '../domain/ports.ts';
+
+export interface EventEffects {
+  store: Pick<Store, 'linkInstance' | 'markInstance' | 'markGpusVerified'>;
+  /** Own hotkey (ss58). */
+  hotkey: string;
+  now(): number;
+  /** Fetch the feeds again, then plan. */
+  refresh(): void;
+  /** The validator wants this instance replaced by a newer version. */
+  rolling(instanceId: string): void;
+  /** Ask the validator whether the chute is really gone before anything is removed. */
+  suspectGone(validator: string, chuteId: string, version: string): void;
+}
+
+export async function handleEvent(event: MinerEvent, effects: EventEffects): Promise<void> {
+  const { store, hotkey } = effects;
+  switch (event.type) {
+    case 'instance_created':
+      if (event.data.miner_hotkey !== hotkey) return;
+      await store.linkInstance(event.data.config_id, event.data.instance_id, effects.now());
+      return;
+    case 'instance_verified':
+      if (event.data.miner_hotkey !== hotkey) return;
+      await store.markInstance('verifiedAt', { instanceId: event.data.instance_id }, effects.now());
+      return;
+    case 'instance_activated':
+      await store.markInstance('activatedAt', { configId: event.data.config_id }, effects.now());
+      return;
+    case 'instance_deleted': {
+      const { instance_id: instanceId, config_id: configId } = event.data;
+      await store.markInstance('instanceGoneAt', { instanceId, configId: configId ?? undefined }, effects.now());
+      return;
+    }
+    case 'gpu_verified':
+      await store.markGpusVerified([event.data.gpu_id]);
+      return;
+    case 'rolling_update':
+      effects.rolling(event.data.instance_id);
+      effects.refresh();
+      return;
+    case 'chute_deleted':
+      effects.suspectGone(event.validator, event.data.chute_id, event.data.version);
+      effects.refresh();
+      return;
+    case 'chute_created':
+    case 'chute_updated':
+    case 'image_updated':
+    case 'bounty_change':
+      effects.refresh();
+      return;
+    case 'image_created':
+    case 'image_deleted':
+    case 'job_created':
+    case 'job_deleted':
+    case 'server_deleted':
+      return;
+  }
+}

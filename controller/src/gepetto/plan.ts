@@ -1,0 +1,111 @@
+// The planner: world in, decisions out. Pure: no I/O, no waiting, no clock or dice of its own; the same input gives the same plan.
+
+import type { Chute } from '../domain/chute.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { Policy } from '../domain/config.ts';
+import type { DeployDecision, RemoveDecision } from '../domain/decision.ts';
+import type { DeployReason } from '../domain/deployment.ts';
+import { type Random, uuidFrom } from '../domain/random.ts';
+import { candidatesOf } from './candidates.ts';
+import type { Effect } from './effects.ts';
+import { roomOf } from './fleet.ts';
+import { fill } from './place.ts';
+import { type Removal, reconcile } from './reconcile.ts';
+import { backOff, type Memory, pairKey, reset, type World } from './world.ts';
+
+export interface Plan {
+  removals: RemoveDecision[];
+  deploys: DeployDecision[];
+  effects: Effect[];
+  /** What is held back and waits for a person, one sentence each. */
+  held: string[];
+  memory: Memory;
+}
+
+/** Below this many, inferred removals are never held back. */
+const alwaysAllowedRemovals = 2;
+
+export function plan(world: World, policy: Policy, clock: Pick<Clock, 'now'>, random: Random, memory: Memory): Plan {
+  const now = clock.now();
+  const drift = reconcile(world, policy, memory, now);
+  const { allowed, held } = capRemovals(drift.removals, world.desired.size, policy);
+  const next = learn({ ...memory, missing: drift.missing }, world, allowed, now);
+  const rolled = rolledChutes(world);
+  const removed = new Set(allowed.map((removal) => removal.spec.deploymentId));
+  const kept = new Map([...world.desired].filter(([deploymentId]) => !removed.has(deploymentId)));
+  const deploys =
+    policy.mode === 'paused'
+      ? []
+      : // The rooms still hold what is being removed: its GPUs drain first.
+        fill(candidatesOf({ ...world, desired: kept }, policy, next, now), roomOf(world), {
+          policy,
+          memory: next,
+          now,
+          random,
+          reasonFor: (chute) => reasonFor(chute, rolled),
+        });
+  return {
+    removals: allowed.map(({ spec, reason, because }) => ({
+      kind: 'remove',
+      decisionId: uuidFrom(random),
+      spec,
+      reason,
+      because,
+    })),
+    deploys,
+    effects: drift.effects,
+    held,
+    memory: next,
+  };
+}
+
+/** Mass removal on absence alone stops and asks (design 3.11). */
+function capRemovals(
+  removals: readonly Removal[],
+  total: number,
+  policy: Policy,
+): { allowed: Removal[]; held: string[] } {
+  const inferred = removals.filter((removal) => removal.inferred);
+  const cap = Math.max(alwaysAllowedRemovals, Math.floor(total * policy.removalShare));
+  if (inferred.length <= cap) return { allowed: [...removals], held: [] };
+  return {
+    allowed: removals.filter((removal) => !removal.inferred),
+    held: [
+      `${inferred.length} of ${total} deployments look lost, more than policy.removalShare (${policy.removalShare}) allows; ` +
+        'nothing is removed until they are back or the share is raised on main',
+    ],
+  };
+}
+
+/** Failures lower the chance of the same pair; an activation forgives. */
+function learn(memory: Memory, world: World, removals: readonly Removal[], now: number): Memory {
+  let failures = memory.failures;
+  let refusals = memory.refusals;
+  for (const { spec, reason, because } of removals) {
+    const launched = world.lifecycles.get(spec.deploymentId)?.activatedAt !== undefined;
+    const failed = reason === 'pod-failed' || reason === 'launch-stuck' || reason === 'pod-lost';
+    if (failed && !launched) failures = backOff(failures, pairKey(spec.chuteId, spec.server), now, because);
+  }
+  for (const row of world.lifecycles.values()) {
+    if (row.activatedAt === undefined || row.removedAt !== undefined) continue;
+    failures = reset(failures, pairKey(row.chuteId, row.server));
+    const refusal = refusals.get(row.chuteId);
+    if (refusal && row.activatedAt > refusal.until) refusals = reset(refusals, row.chuteId);
+  }
+  return { ...memory, failures, refusals };
+}
+
+/** Chutes of which an older version was just taken away: their next deployment is the other half of a rolling update. */
+function rolledChutes(world: World): Set<string> {
+  const rolled = new Set<string>();
+  for (const row of world.lifecycles.values()) {
+    const current = world.chutes.get(row.chuteId)?.version;
+    if (row.removedAt !== undefined && current !== undefined && row.version !== current) rolled.add(row.chuteId);
+  }
+  return rolled;
+}
+
+function reasonFor(chute: Chute, rolled: ReadonlySet<string>): DeployReason {
+  if (rolled.has(chute.chuteId)) return 'rolling-update';
+  return chute.bounty > 0 ? 'bounty' : 'scale-up';
+}
