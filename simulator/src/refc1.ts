@@ -1,0 +1,199 @@
+// The open proof profile `refc1` (graval.md 6.3): a small seeded matrix chain per GPU, whose last hashes are the key of one message.
+// Not a security mechanism: whoever encrypts repeats the whole work. Both sides of the simulated network and the demo's GPU nodes use it.
+
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+
+/** What of a GPU's record enters its proof; `memory` in bytes, `clock_rate` in kHz. */
+export interface ProofDevice {
+  /** 32 hex digits. */
+  uuid: string;
+  name: string;
+  memory: number;
+  clock_rate: number;
+  processors?: number | undefined;
+  max_threads_per_processor?: number | undefined;
+}
+
+/** Side of the square matrices (a power of two) and how many there are. Must be equal on both sides. */
+export interface ProofSizes {
+  n: number;
+  num: number;
+}
+
+export const defaultSizes: ProofSizes = { n: 64, num: 8 };
+
+export interface WorkProduct {
+  /** 64 hex digits each, iteration by iteration, `num_matrices` of them per iteration. */
+  intermediate_hashes: string[];
+  num_matrices: number;
+  total_iterations: number;
+}
+
+export interface Work {
+  workProduct: WorkProduct;
+  /** AES-256 key that only this work gives. */
+  key: Uint8Array;
+}
+
+function sha256(...parts: (Uint8Array | string)[]): Buffer {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return hash.digest();
+}
+
+function u32(value: number): Buffer {
+  const bytes = Buffer.alloc(4);
+  bytes.writeUInt32LE(value >>> 0);
+  return bytes;
+}
+
+function u64(value: bigint): Buffer {
+  const bytes = Buffer.alloc(8);
+  bytes.writeBigUInt64LE(value);
+  return bytes;
+}
+
+/** Digest of the advertised record: any lie about the GPU changes every later value. */
+export function deviceDigest(device: ProofDevice): Buffer {
+  const name = Buffer.from(device.name, 'utf8');
+  const length = Buffer.alloc(2);
+  length.writeUInt16LE(name.length);
+  return sha256(
+    'ogv1/dev\0',
+    length,
+    name,
+    Buffer.from(device.uuid, 'hex'),
+    u64(BigInt(device.memory)),
+    u32(device.processors ?? 0),
+    u64(BigInt(Math.round(device.clock_rate))),
+    u32(device.max_threads_per_processor ?? 0),
+  );
+}
+
+/** Answer (64 hex digits) to a challenge of 64 hex digits; its first byte names the GPU, index 0 if there is no such GPU. */
+export function infoAnswer(challenge: string, devices: readonly ProofDevice[]): string {
+  const bytes = Buffer.from(challenge, 'hex');
+  const device = devices[bytes[0] ?? 0] ?? devices[0];
+  if (bytes.length !== 32 || !device) throw new RangeError('an info challenge is 64 hex digits for at least one GPU');
+  return sha256('refc1/info\0', bytes, deviceDigest(device)).toString('hex');
+}
+
+function mulHigh(a: number, b: number): number {
+  const [aLow, aHigh, bLow, bHigh] = [a & 0xffff, a >>> 16, b & 0xffff, b >>> 16];
+  const middle = aHigh * bLow + ((aLow * bLow) >>> 16);
+  const cross = aLow * bHigh + (middle & 0xffff);
+  return (aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(cross / 0x10000)) >>> 0;
+}
+
+/** Philox4x32-10: four words of a counter of four words under a key of two. */
+export function philox(counter: readonly [number, number, number, number], key: readonly [number, number]) {
+  let [c0, c1, c2, c3] = counter;
+  let [k0, k1] = key;
+  for (let round = 0; round < 10; round++) {
+    const high0 = mulHigh(0xd2511f53, c0);
+    const high1 = mulHigh(0xcd9e8d57, c2);
+    const low0 = Math.imul(0xd2511f53, c0) >>> 0;
+    const low1 = Math.imul(0xcd9e8d57, c2) >>> 0;
+    [c0, c1, c2, c3] = [(high1 ^ c1 ^ k0) >>> 0, low1, (high0 ^ c3 ^ k1) >>> 0, low0];
+    k0 = (k0 + 0x9e3779b9) >>> 0;
+    k1 = (k1 + 0xbb67ae85) >>> 0;
+  }
+  return [c0, c1, c2, c3] as const;
+}
+
+/** One byte out of a 32-bit sum, so that the next product starts from all of its bits. */
+export function mixb(sum: number): number {
+  let h = Math.imul(sum, 0x9e3779b1);
+  h ^= h >>> 15;
+  h = Math.imul(h, 0x85ebca6b);
+  return h >>> 24;
+}
+
+type Key = readonly [number, number];
+
+function matrix(domain: number, stream: number, key: Key, n: number): Int8Array {
+  const bytes = Buffer.alloc(n * n);
+  for (let block = 0; block * 16 < bytes.length; block++) {
+    const words = philox([block, 0, stream, domain], key);
+    for (const [i, word] of words.entries()) bytes.writeUInt32LE(word, block * 16 + i * 4);
+  }
+  return new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length);
+}
+
+function multiply(y: Int8Array, s: Int8Array, n: number): Int8Array {
+  const product = new Int8Array(n * n);
+  for (let r = 0; r < n; r++) {
+    for (let c = 0; c < n; c++) {
+      let sum = 0;
+      for (let k = 0; k < n; k++) sum += (y[r * n + k] ?? 0) * (s[c * n + k] ?? 0);
+      product[r * n + c] = mixb(sum);
+    }
+  }
+  return product;
+}
+
+function context(seed: bigint, device: ProofDevice): { salt: Buffer; key: Key } {
+  const salt = sha256('refc1/ctx\0', u64(seed), deviceDigest(device));
+  const words = sha256('refc1/key\0', salt);
+  return { salt, key: [words.readUInt32LE(0), words.readUInt32LE(4)] };
+}
+
+function* chain(key: Key, index: number, iterations: number, n: number): Generator<string> {
+  const s = matrix(0x11, index, key, n);
+  let y = matrix(0x10, index, key, n);
+  for (let iteration = 0; iteration < iterations; iteration++) {
+    y = multiply(y, s, n);
+    yield sha256(Uint8Array.of(0x10), u32(iteration), u32(index), y as unknown as Uint8Array).toString('hex');
+  }
+}
+
+/** The whole work of one GPU: its proof and the key of the message encrypted for it. `iterations` is at least 1. */
+export function prove(seed: bigint, iterations: number, device: ProofDevice, sizes = defaultSizes): Work {
+  const { salt, key } = context(seed, device);
+  const hashes = new Array<string>(iterations * sizes.num);
+  for (let index = 0; index < sizes.num; index++) {
+    for (const [iteration, hash] of [...chain(key, index, iterations, sizes.n)].entries()) {
+      hashes[iteration * sizes.num + index] = hash;
+    }
+  }
+  const last = Buffer.from(hashes.slice(-sizes.num).join(''), 'hex');
+  return {
+    workProduct: { intermediate_hashes: hashes, num_matrices: sizes.num, total_iterations: iterations },
+    key: new Uint8Array(hkdfSync('sha256', last, salt, 'refc1/aes\0', 32)),
+  };
+}
+
+/** True if the work product has the right shape and its hash at (iteration, index) is the recomputed one. */
+export function checkProof(
+  device: ProofDevice,
+  seed: bigint,
+  expected: { iterations: number; sizes?: ProofSizes },
+  proof: WorkProduct,
+  spot: { iteration: number; index: number },
+): boolean {
+  const { n, num } = expected.sizes ?? defaultSizes;
+  if (proof.num_matrices !== num || proof.total_iterations !== expected.iterations) return false;
+  if (proof.intermediate_hashes.length !== num * expected.iterations) return false;
+  if (spot.iteration >= expected.iterations || spot.index >= num) return false;
+  const hash = [...chain(context(seed, device).key, spot.index, spot.iteration + 1, n)].at(-1);
+  return proof.intermediate_hashes[spot.iteration * num + spot.index] === hash;
+}
+
+/** AES-256-GCM under the key of a work: base64(iv 16 ‖ ciphertext ‖ tag 16). */
+export function encryptWith(work: Work, text: string, iv: Uint8Array = randomBytes(16)): string {
+  const cipher = createCipheriv('aes-256-gcm', work.key, iv);
+  return Buffer.concat([iv, cipher.update(text, 'utf8'), cipher.final(), cipher.getAuthTag()]).toString('base64');
+}
+
+/** Undefined when the text was encrypted for another GPU, seed or number of iterations, or was altered. */
+export function decryptWith(work: Work, wire: string): string | undefined {
+  const bytes = Buffer.from(wire, 'base64');
+  if (bytes.length < 32) return undefined;
+  const decipher = createDecipheriv('aes-256-gcm', work.key, bytes.subarray(0, 16));
+  decipher.setAuthTag(bytes.subarray(-16));
+  try {
+    return decipher.update(bytes.subarray(16, -16), undefined, 'utf8') + decipher.final('utf8');
+  } catch {
+    return undefined;
+  }
+}
