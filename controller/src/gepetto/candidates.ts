@@ -3,6 +3,7 @@
 import type { Chute } from '../domain/chute.ts';
 import type { Policy } from '../domain/config.ts';
 import type { Utilization } from '../domain/ports.ts';
+import { needsLaunchToken } from '../domain/version.ts';
 import { isBackedOff, type Memory, type World } from './world.ts';
 
 export interface Candidate {
@@ -46,6 +47,8 @@ export function candidatesOf(world: World, policy: Policy, memory: Memory, now: 
   const candidates: Candidate[] = [];
   for (const chute of world.chutes.values()) {
     if (chute.jobOnly || chute.disabled || denied.has(chute.chuteId)) continue;
+    // Validators have dropped the announce routes that older libraries need (protocol.md 6.4).
+    if (!needsLaunchToken(chute)) continue;
     if (!(chute.effectiveComputeMultiplier > 0) || world.goneChutes.has(chute.chuteId)) continue;
     if (isBackedOff(memory.refusals, chute.chuteId, now)) continue;
     const utilization = world.feeds.get(chute.validator)?.utilization.items.get(chute.chuteId);

@@ -1,0 +1,135 @@
+import fc from 'fast-check';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { isAllocatableNodePort } from '../domain/nodeport.ts';
+import { seededRandom } from '../domain/random.ts';
+import * as f from './fixtures.ts';
+import { lifecycleOf } from './pass.ts';
+import { type Plan, plan } from './plan.ts';
+import { emptyMemory, type World } from './world.ts';
+
+const models = ['h100', 'a6000', '4090'];
+const modelList = fc.subarray(models, { minLength: 1 });
+
+const chutes = fc.array(
+  fc.record({
+    gpuCount: fc.constantFrom(1, 1, 2, 4, 8),
+    supportedGpus: modelList,
+    effectiveComputeMultiplier: fc.double({ min: 0.1, max: 20, noNaN: true }),
+  }),
+  { maxLength: 12 },
+);
+
+const servers = fc.array(
+  fc.record({
+    model: fc.constantFrom(...models),
+    count: fc.integer({ min: 1, max: 8 }),
+    hourlyCost: fc.double({ min: 0, max: 5, noNaN: true }),
+    locked: fc.boolean(),
+  }),
+  { minLength: 1, maxLength: 6 },
+);
+
+interface Given {
+  chutes: Parameters<typeof f.chute>[1][];
+  servers: Parameters<typeof f.server>[1][];
+  target: number;
+}
+
+const given: fc.Arbitrary<Given> = fc.record({ chutes, servers, target: fc.integer({ min: 0, max: 6 }) });
+
+function emptyWorld({ chutes, servers, target }: Given): World {
+  const all = chutes.map((change, i) => f.chute(`chute ${i}`, change));
+  return f.world({
+    chutes: all,
+    servers: servers.map((change, i) => f.server(`s${i}`, change)),
+    utilization: all.map((chute) => f.utilization(chute, { targetCount: target, activeInstanceCount: 0 })),
+  });
+}
+
+function planned(world: World): Plan {
+  return plan(world, f.policy(), { now: () => f.now }, seededRandom(7), emptyMemory);
+}
+
+/** The world right after the plan was committed: deployments wanted and recorded, no pod yet. */
+function applied(world: World, { deploys }: Plan): World {
+  const specs = deploys.map((decision) => decision.spec);
+  return {
+    ...world,
+    desired: new Map([...world.desired, ...specs.map((spec) => [spec.deploymentId, spec] as const)]),
+    lifecycles: new Map([
+      ...world.lifecycles,
+      ...specs.map((spec) => [spec.deploymentId, { ...lifecycleOf(spec, f.now), committedAt: f.now }] as const),
+    ]),
+  };
+}
+
+test('no GPU and no node port is given out twice, each GPU is one of the server and of a supported model', () => {
+  fc.assert(
+    fc.property(given, (input) => {
+      const world = emptyWorld(input);
+      const gpus = new Set<string>();
+      const ports = new Set<string>();
+      for (const { spec } of planned(world).deploys) {
+        const server = world.servers.find((one) => one.name === spec.server);
+        const chute = world.chutes.get(spec.chuteId);
+        assert.ok(server && chute && !server.locked);
+        assert.is(spec.gpuIds.length, chute.gpuCount);
+        for (const gpuId of spec.gpuIds) {
+          assert.not(gpus.has(gpuId));
+          gpus.add(gpuId);
+          const gpu = server.gpus.find((one) => one.gpuId === gpuId);
+          assert.ok(gpu && chute.supportedGpus.includes(gpu.model));
+        }
+        for (const { nodePort } of spec.ports) {
+          assert.ok(isAllocatableNodePort(nodePort));
+          assert.not(ports.has(`${spec.server}:${nodePort}`));
+          ports.add(`${spec.server}:${nodePort}`);
+        }
+      }
+    }),
+    { numRuns: 500 },
+  );
+});
+
+test('planning again right after applying gives nothing to do', () => {
+  fc.assert(
+    fc.property(given, (input) => {
+      const world = emptyWorld(input);
+      const again = planned(applied(world, planned(world)));
+      assert.equal([again.deploys, again.removals, again.effects], [[], [], []]);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test('the same input gives the same plan', () => {
+  fc.assert(
+    fc.property(given, (input) => assert.equal(planned(emptyWorld(input)), planned(emptyWorld(input)))),
+    { numRuns: 100 },
+  );
+});
+
+test('no room is left that a wanted chute would fit in', () => {
+  fc.assert(
+    fc.property(given, (input) => {
+      const world = emptyWorld(input);
+      const { deploys } = planned(world);
+      for (const chute of world.chutes.values()) {
+        const placed = deploys.filter((decision) => decision.spec.chuteId === chute.chuteId).length;
+        if (placed === input.target) continue;
+        for (const server of world.servers) {
+          if (server.locked) continue;
+          const used = deploys
+            .filter((d) => d.spec.server === server.name)
+            .reduce((sum, d) => sum + d.spec.gpuIds.length, 0);
+          const fits = server.gpus.length - used >= chute.gpuCount && chute.supportedGpus.includes(server.gpuShortRef);
+          assert.not(fits, `${chute.name} would still fit on ${server.name}`);
+        }
+      }
+    }),
+    { numRuns: 300 },
+  );
+});
+
+test.run();
