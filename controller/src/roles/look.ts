@@ -1,0 +1,103 @@
+// Gathers the world: one snapshot from git, the store, the feeds and the member clusters.
+
+import type { Chute } from '../domain/chute.ts';
+import type { Clock } from '../domain/clock.ts';
+import type { ClusterRepo, Feeds, MainTree, Members, Store } from '../domain/ports.ts';
+import type { Server } from '../domain/server.ts';
+import type { Snapshot } from '../gepetto/pass.ts';
+import type { World } from '../gepetto/world.ts';
+
+/** Rows of deployments that went this recently still tell why the next one is made. */
+const rememberGoneMs = 600_000;
+
+export interface LookParts {
+  hotkey: string;
+  repo: Pick<ClusterRepo, 'readMain' | 'readLive'>;
+  store: Pick<Store, 'servers' | 'lifecycles' | 'chutes'>;
+  members: Pick<Members, 'observe'>;
+  /** By validator hotkey. */
+  feeds: () => ReadonlyMap<string, Feeds>;
+  hints: Hints;
+  clock: Pick<Clock, 'now'>;
+  /** `main` cannot be read: the last good one goes on, and somebody must hear of it. */
+  onBadMain(error: unknown): void;
+}
+
+/** What events and people said since; each set is emptied by whoever fills it once it came true. */
+export interface Hints {
+  goneChutes: Set<string>;
+  rollingInstances: Set<string>;
+  undeployRequests: Set<string>;
+}
+
+export interface Look {
+  snapshot(): Promise<Snapshot>;
+  /** Server and chute of the last snapshot, for rendering. */
+  lookup(serverName: string, chuteId: string): { server: Server; chute: Chute } | undefined;
+  main(): MainTree;
+}
+
+export async function createLook(parts: LookParts): Promise<Look> {
+  const { repo, store, members, hints } = parts;
+  let main = await repo.readMain();
+  let last: World | undefined;
+
+  async function freshMain(): Promise<MainTree> {
+    try {
+      main = await repo.readMain();
+    } catch (error) {
+      parts.onBadMain(error);
+    }
+    return main;
+  }
+
+  async function snapshot(): Promise<Snapshot> {
+    const { config, commit, servers: configured } = await freshMain();
+    // Live is read last: a manifest that it names has its row by then.
+    const [rows, lifecycles] = await Promise.all([store.servers(), store.lifecycles(parts.clock.now() - rememberGoneMs)]);
+    const feeds = parts.feeds();
+    const { pods, health } = members.observe();
+    const live = await repo.readLive();
+    const chutes = await chutesOf(feeds, store);
+    for (const chuteId of hints.goneChutes) if (chutes.has(chuteId)) hints.goneChutes.delete(chuteId);
+    last = {
+      hotkey: parts.hotkey,
+      chutes,
+      feeds,
+      servers: rows.map((server) => withConfig(server, configured.get(server.name))),
+      configuredServers: new Set(configured.keys()),
+      desired: live.deployments,
+      lifecycles: new Map(lifecycles.map((row) => [row.deploymentId, row])),
+      pods,
+      health,
+      goneChutes: new Set(hints.goneChutes),
+      rollingInstances: new Set(hints.rollingInstances),
+      undeployRequests: new Set(hints.undeployRequests),
+    };
+    return { world: last, policy: config.policy, configCommit: commit, live };
+  }
+
+  return {
+    snapshot,
+    main: () => main,
+    lookup(serverName, chuteId) {
+      const server = last?.servers.find((one) => one.name === serverName);
+      const chute = last?.chutes.get(chuteId);
+      return server && chute && { server, chute };
+    },
+  };
+}
+
+/** Price and lock are people's: what `main` says goes. */
+function withConfig(server: Server, config: { hourlyCost: number; locked: boolean } | undefined): Server {
+  return config ? { ...server, hourlyCost: config.hourlyCost, locked: config.locked } : server;
+}
+
+/** Until a validator has answered once, the chutes the store remembers. */
+async function chutesOf(feeds: ReadonlyMap<string, Feeds>, store: Pick<Store, 'chutes'>): Promise<Map<string, Chute>> {
+  const chutes = new Map<string, Chute>();
+  const answered = [...feeds.values()].every((feed) => feed.chutes.fetchedAt !== undefined);
+  if (!answered) for (const chute of await store.chutes()) chutes.set(chute.chuteId, chute);
+  for (const feed of feeds.values()) for (const [chuteId, chute] of feed.chutes.items) chutes.set(chuteId, chute);
+  return chutes;
+}
