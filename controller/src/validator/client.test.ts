@@ -1,6 +1,7 @@
 import pino from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { systemClock } from '../domain/clock.ts';
 import { MinerError } from '../domain/errors.ts';
 import type { ValidatorClient } from '../domain/ports.ts';
 import { bodyHash } from '../signing/sign.ts';
@@ -262,10 +263,10 @@ test('a chute is read from either validator generation', async ({ validator, cli
   assert.match(await codeOf(client.chute(chuteId, 'v1')), /^E-VALIDATOR .*cannot be read/);
 });
 
-test('a request for the validator is not accepted by a service of the miner', async ({ validator, client, clock }) => {
+test('a request for the validator is not accepted by a service of the miner', async ({ validator, client }) => {
   await client.forgetServer('s1', []);
   const [asked] = validator.asked as [Asked];
-  const { verify } = createVerifier({ miner: miner.address, allowedSigners: [miner.address], clock });
+  const { verify } = createVerifier({ miner: miner.address, allowedSigners: [miner.address], clock: systemClock });
   assert.not(verify({ method: 'DELETE', headers: asked.headers, body: Buffer.alloc(0), purpose: 'tee' }).accepted);
 });
 

@@ -89,7 +89,7 @@ export function createRequester({ config, signer, clock, random, timeouts, log }
 
   function headersOf(call: Call, body: string | undefined): SignedHeaders {
     if (body === undefined && call.purpose === undefined) return {};
-    const signed = validatorHeaders(signer, { body, purpose: call.purpose }, clock);
+    const signed = validatorHeaders(signer, { body, purpose: call.purpose });
     return body === undefined ? signed : { ...signed, 'Content-Type': 'application/json' };
   }
 

@@ -101,7 +101,7 @@ export function connectSocket(options: SocketOptions): ValidatorSocket {
       }
 
       stop.signal.addEventListener('abort', onStop);
-      socket.on('connect', () => socket.emit('authenticate', validatorHeaders(signer, { purpose: 'sockets' }, clock)));
+      socket.on('connect', () => socket.emit('authenticate', validatorHeaders(signer, { purpose: 'sockets' })));
       socket.on('auth_success', succeed);
       socket.on('auth_failed', (answer: unknown) => {
         const error = (answer as { error?: unknown } | null)?.error;
