@@ -20,7 +20,8 @@ const memberFailed = -1;
 export function createLauncher({ validators, store, members, clock }: LauncherParts) {
   async function launchOne(spec: DeploymentSpec): Promise<LaunchOutcome> {
     const validator = validators.get(spec.validator);
-    if (!validator) return { granted: false, status: memberFailed, detail: `validator ${spec.validator} is not configured` };
+    if (!validator)
+      return { granted: false, status: memberFailed, detail: `validator ${spec.validator} is not configured` };
     const plannedAt = clock.now();
     const answer = await validator.launchConfig(spec.chuteId, spec.jobId);
     if (!answer.granted) return answer;

@@ -54,7 +54,10 @@ export async function createLook(parts: LookParts): Promise<Look> {
   async function snapshot(): Promise<Snapshot> {
     const { config, commit, servers: configured } = await freshMain();
     // Live is read last: a manifest that it names has its row by then.
-    const [rows, lifecycles] = await Promise.all([store.servers(), store.lifecycles(parts.clock.now() - rememberGoneMs)]);
+    const [rows, lifecycles] = await Promise.all([
+      store.servers(),
+      store.lifecycles(parts.clock.now() - rememberGoneMs),
+    ]);
     const feeds = parts.feeds();
     const { pods, health } = members.observe();
     const live = await repo.readLive();

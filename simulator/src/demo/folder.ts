@@ -6,7 +6,7 @@ import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeF
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MinerError } from '@miner/controller/domain/errors.ts';
-import { type Signer, createSigner } from '@miner/controller/signing/sr25519.ts';
+import { createSigner, type Signer } from '@miner/controller/signing/sr25519.ts';
 import { z } from 'zod';
 
 const template = fileURLToPath(new URL('../../../cluster-repo-template', import.meta.url));
@@ -58,7 +58,10 @@ function takeLock(path: string): () => void {
       if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
       const holder = Number(readFileSync(lock, 'utf8'));
       if (isAlive(holder)) {
-        throw new MinerError('E-IN-USE', `${path} is in use by the demo with process id ${holder}; stop it or choose another --dir`);
+        throw new MinerError(
+          'E-IN-USE',
+          `${path} is in use by the demo with process id ${holder}; stop it or choose another --dir`,
+        );
       }
       rmSync(lock, { force: true });
     }

@@ -46,7 +46,9 @@ test('a wrong option ends with code 2 and says what is allowed', () => {
     [['--for', 'soon'], /allowed: a number with s, m or h/],
     [['--sped', '2'], /unknown option '--sped'/],
   ] as const) {
-    const run = spawnSync(process.execPath, ['--input-type=module', '-e', program, '--', ...argv], { encoding: 'utf8' });
+    const run = spawnSync(process.execPath, ['--input-type=module', '-e', program, '--', ...argv], {
+      encoding: 'utf8',
+    });
     assert.is(run.status, 2);
     assert.match(run.stderr, message);
   }

@@ -43,11 +43,17 @@ export function parseOptions(argv: readonly string[]): DemoOptions {
       'Runs the whole miner on this machine: a simulated validator and simulated GPU servers, and the real control plane between them.\n' +
         'Decisions become commits in a git repository that you can read while it runs.',
     )
-    .addOption(new Option('--for <duration>', 'stop after this wall-clock time, for example 60s or 5m').argParser(duration))
+    .addOption(
+      new Option('--for <duration>', 'stop after this wall-clock time, for example 60s or 5m').argParser(duration),
+    )
     .option('--json', 'print one JSON object per line instead of the live table', false)
     .addOption(new Option('--servers <n>', 'GPU servers in the simulated cluster').argParser(whole(1, 1000)).default(3))
     .option('--no-servers', 'start with an empty inventory; the servers wait to be added by an outside client')
-    .addOption(new Option('--seed <n>', 'seed of everything that is random in the simulation').argParser(whole(0, 2 ** 31)).default(1))
+    .addOption(
+      new Option('--seed <n>', 'seed of everything that is random in the simulation')
+        .argParser(whole(0, 2 ** 31))
+        .default(1),
+    )
     .addOption(new Option('--speed <n>', 'simulated seconds per second').argParser(whole(1, 600)).default(60))
     .option('--dir <path>', 'folder of the run; an earlier run in it goes on (default: a new folder under .demo/)')
     .addOption(new Option('--port <n>', 'port of the miner API (default: a free one)').argParser(whole(1, 65535)))
@@ -59,7 +65,10 @@ export function parseOptions(argv: readonly string[]): DemoOptions {
     )
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
     // Commander lets the later of `--servers 5` and `--no-servers` win; here both count, in any order.
-    .parse(argv.filter((argument) => argument !== '--no-servers'), { from: 'user' });
+    .parse(
+      argv.filter((argument) => argument !== '--no-servers'),
+      { from: 'user' },
+    );
   const given = command.opts();
   return {
     forMs: given.for,
