@@ -7,11 +7,17 @@
 //        {"devices": [...], "seed", "proof": {"<uuid>": {device_id, device_uuid, device_name, work_product}}, "plaintext": {"<uuid>": text}}
 //   Both carry X-Chutes-Miner, -Validator, -Nonce, -Signature over `miner:validator:nonce:tail`. Device order is the device index.
 
+import { randomBytes } from 'node:crypto';
 import { z } from 'zod';
 import { parseJson } from './lossless.ts';
 import { decryptWith, defaultSizes, type ProofDevice, prove, type WorkProduct } from './refc1.ts';
 
 export const maxSeed = 2n ** 63n - 1n;
+
+/** Uniform in 1 … 2^63-1. */
+export function newSeed(): bigint {
+  return randomBytes(8).readBigUInt64BE() >> 1n || 1n;
+}
 
 const seed = z
   .union([z.int(), z.bigint()])
