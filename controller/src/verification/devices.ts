@@ -1,0 +1,99 @@
+// The GPUs of a server as its GraVal bootstrap reports them, and whether they are what the operator said.
+
+import { z } from 'zod';
+import type { Clock } from '../domain/clock.ts';
+import { MinerError } from '../domain/errors.ts';
+import { gpuTable, modelOfDevice } from '../domain/gputable.ts';
+import { isGpuId } from '../domain/ids.ts';
+import type { DeviceInfo } from '../domain/server.ts';
+import { managementHeaders } from '../signing/sign.ts';
+import type { Signer } from '../signing/sr25519.ts';
+import { type Fetch, reasonOf } from './agent.ts';
+
+const attempts = 5;
+const pauseMs = 3000;
+const timeoutMs = 5000;
+
+const optionalCount = z.int().nonnegative().nullish();
+const optionalFlag = z.boolean().nullish();
+const device = z.object({
+  uuid: z
+    .string()
+    .transform((text) => text.replace(/^GPU-/, '').replaceAll('-', '').toLowerCase())
+    .refine(isGpuId, 'must have 32 hex digits'),
+  name: z.string().min(1),
+  memory: z.int().positive(),
+  clock_rate: z.number().positive(),
+  major: optionalCount,
+  minor: optionalCount,
+  processors: optionalCount,
+  sxm: optionalFlag,
+  max_threads_per_processor: optionalCount,
+  concurrent_kernels: optionalFlag,
+  ecc: optionalFlag,
+});
+const answer = z.object({ devices: z.array(device) });
+
+/** Without what is absent; what the record does not know (work products) never gets here. */
+function compact(raw: z.infer<typeof device>): DeviceInfo {
+  return Object.fromEntries(
+    Object.entries(raw).filter(([, value]) => value !== null && value !== undefined),
+  ) as unknown as DeviceInfo;
+}
+
+export interface DevicesRequest {
+  /** `host:port` of the bootstrap. */
+  address: string;
+  signer: Signer;
+  clock: Clock;
+  signal: AbortSignal;
+  fetch?: Fetch | undefined;
+}
+
+/** `GET /devices`, signed by the miner with purpose `graval`: five tries, 3 s apart (graval.md 4.4). Rejects with E-VERIFICATION. */
+export async function fetchDevices({
+  address,
+  signer,
+  clock,
+  signal,
+  fetch = globalThis.fetch,
+}: DevicesRequest): Promise<DeviceInfo[]> {
+  let problem = 'stopped';
+  for (let attempt = 1; attempt <= attempts && !signal.aborted; attempt++) {
+    if (attempt > 1) await clock.sleep(pauseMs, signal);
+    try {
+      const response = await fetch(`http://${address}/devices`, {
+        headers: managementHeaders(signer, { purpose: 'graval' }, clock),
+        redirect: 'manual',
+        signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
+      });
+      const text = await response.text();
+      if (response.ok) return answer.parse(JSON.parse(text)).devices.map(compact);
+      problem = `status ${response.status}`;
+    } catch (error) {
+      problem = error instanceof z.ZodError ? z.prettifyError(error).split('\n').join('; ') : reasonOf(error);
+    }
+  }
+  throw new MinerError(
+    'E-VERIFICATION',
+    `GPU list of http://${address}/devices cannot be had: ${problem.slice(0, 500)}`,
+  );
+}
+
+/** Throws E-VERIFICATION for a wrong number of GPUs or a repeated one, E-GPU-REF for another model than `gpuShortRef`. */
+export function checkDevices(devices: readonly DeviceInfo[], expectedCount: number, gpuShortRef: string): void {
+  if (devices.length !== expectedCount) {
+    throw new MinerError('E-VERIFICATION', `the node has ${expectedCount} GPUs, but ${devices.length} were found`);
+  }
+  const ids = new Set(devices.map(({ uuid }) => uuid));
+  if (ids.size !== devices.length) throw new MinerError('E-VERIFICATION', 'two GPUs report the same id');
+  // A model newer than the table is left to the validator.
+  if (!gpuTable.some(({ ref }) => ref === gpuShortRef)) return;
+  for (const { name, uuid } of devices) {
+    const model = modelOfDevice(name)?.ref;
+    if (model !== gpuShortRef) {
+      const found = model === undefined ? 'unknown to the GPU table' : model;
+      throw new MinerError('E-GPU-REF', `GPU ${uuid} is "${name}" (${found}), not ${gpuShortRef}`);
+    }
+  }
+}

@@ -1,0 +1,226 @@
+// The ports of adding a node, in memory, with a record of every change; and a real HTTP server that plays agent and GPU bootstrap.
+
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import pino from 'pino';
+import type { ServerConfig } from '../../domain/config.ts';
+import { MinerError } from '../../domain/errors.ts';
+import type { MemberNode, NodeArgs, ValidatorClient, VerificationStatus } from '../../domain/ports.ts';
+import type { Server } from '../../domain/server.ts';
+import { createSigner } from '../../signing/sr25519.ts';
+import { createVerifier } from '../../signing/verify.ts';
+import type { NodeDeps } from '../deps.ts';
+
+export const miner = createSigner(
+  Buffer.from('e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a', 'hex'),
+);
+export const validatorHotkey = '5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty';
+export const startMs = 1735689600_000;
+
+export function gpuId(n: number): string {
+  return n.toString(16).padStart(32, '0');
+}
+
+export function device(n: number, change: Record<string, unknown> = {}) {
+  const base = { uuid: gpuId(n), name: 'NVIDIA H100 80GB HBM3', memory: 85_017_624_576, clock_rate: 1_980_000 };
+  return { ...base, processors: 132, max_threads_per_processor: 1024, ...change };
+}
+
+export function kubeconfigFor(name: string): string {
+  return `apiVersion: v1\nkind: Config\ncontexts:\n- name: ${name}\n  context: {cluster: c, user: u}\nusers:\n- name: u\n  user: {token: secret-token}\n`;
+}
+
+/** What the server's own HTTP services answer; `undefined` hangs up. */
+export interface NodeServices {
+  kubeconfig: [status: number, body: string] | undefined;
+  devices: ([status: number, body: string] | undefined)[];
+}
+
+/** Agent and bootstrap on one port; both demand the miner's signature. */
+export async function startNodeServices(clock: { now(): number }, services: NodeServices) {
+  const { verify } = createVerifier({ miner: miner.address, allowedSigners: [miner.address], clock });
+  const routes: Record<string, { purpose: string; reply(): [number, string] | undefined }> = {
+    '/config/kubeconfig': { purpose: 'registration', reply: () => services.kubeconfig },
+    '/devices': {
+      purpose: 'graval',
+      reply: () => (services.devices.length > 1 ? services.devices.shift() : services.devices[0]),
+    },
+  };
+  const server = createServer((request, response) => {
+    const { method = '', url = '', headers } = request;
+    const route = routes[url];
+    if (!route) return response.writeHead(404).end();
+    const { accepted } = verify({ method, headers, body: Buffer.alloc(0), purpose: route.purpose });
+    if (!accepted) return response.writeHead(401).end('{"detail":"no"}');
+    const reply = route.reply();
+    if (!reply) return request.socket.destroy();
+    return response.writeHead(reply[0]).end(reply[1]);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    port: (server.address() as AddressInfo).port,
+    close: () =>
+      new Promise<void>((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** Everything of the world that a test sets, and everything that was done to it. */
+export interface Scene {
+  clock: NodeDeps['clock'] & { ms: number };
+  node: MemberNode;
+  nodeProblem: Error | undefined;
+  supported: Set<string>;
+  validatorProblem: Error | undefined;
+  advertise: (nodes: readonly NodeArgs[]) => Promise<{ taskId: string; seed: bigint | undefined }>;
+  /** One for each poll; the last stays. */
+  verdicts: (VerificationStatus | Error)[];
+  /** Fails the port call of that name. */
+  failing: Map<string, Error>;
+  servers: Map<string, Server>;
+  members: Map<string, string>;
+  repo: Map<string, ServerConfig>;
+  /** Port calls that change something, in order. */
+  done: string[];
+  nodePort: number;
+  deps: NodeDeps;
+}
+
+function validatorOf(scene: Scene, call: (name: string, detail?: string) => void): ValidatorClient {
+  const unused = () => Promise.reject(new Error('not part of adding a node'));
+  return {
+    hotkey: validatorHotkey,
+    launchConfig: unused,
+    deleteInstance: unused,
+    chute: unused,
+    async supportedGpus() {
+      if (scene.validatorProblem) throw scene.validatorProblem;
+      return scene.supported;
+    },
+    async advertiseNodes(_server, nodes) {
+      call('advertiseNodes', String(nodes.length));
+      return scene.advertise(nodes);
+    },
+    async verificationStatus() {
+      const verdict = scene.verdicts.length > 1 ? scene.verdicts.shift() : scene.verdicts[0];
+      if (!verdict || verdict instanceof Error) throw verdict ?? new Error('nobody may ask');
+      return verdict;
+    },
+    async forgetServer(serverId, gpuIds) {
+      call('forgetServer', `${serverId} ${gpuIds.length}`);
+    },
+  };
+}
+
+export function createScene(): Scene {
+  const done: string[] = [];
+  const clock = {
+    ms: startMs,
+    now: () => clock.ms,
+    async sleep(ms: number) {
+      clock.ms += ms;
+      await new Promise((resolve) => setImmediate(resolve));
+    },
+  };
+  function call(name: string, detail = ''): void {
+    done.push(detail === '' ? name : `${name} ${detail}`);
+    const problem = scene.failing.get(name);
+    if (problem) throw problem;
+  }
+  const scene: Scene = {
+    clock,
+    node: {
+      uid: 'node-uid',
+      name: 'gpu-0',
+      ready: true,
+      labels: { 'chutes/external-ip': '127.0.0.1', 'nvidia.com/gpu.count': '2', 'nvidia.com/gpu.memory': '81559' },
+      cpus: 34,
+      memoryGiB: 262,
+      gpus: 2,
+      diskGb: 1000,
+    },
+    nodeProblem: undefined,
+    supported: new Set(['h100_sxm', 'l4']),
+    validatorProblem: undefined,
+    advertise: async () => ({ taskId: 'hk::1', seed: 9223372036854775807n }),
+    verdicts: [{ status: 'pending' }, { status: 'verified' }],
+    failing: new Map(),
+    servers: new Map(),
+    members: new Map(),
+    repo: new Map(),
+    done,
+    nodePort: 0,
+    deps: {
+      signer: miner,
+      clock,
+      log: pino({ level: 'silent' }),
+      config: () => ({ images: { cacheCleaner: 'cleaner', gravalBootstrap: 'bootstrap:1' } }),
+      validator: (hotkey) => (hotkey === validatorHotkey ? validatorOf(scene, call) : undefined),
+      members: {
+        async add(name, kubeconfig) {
+          call('members.add', name);
+          scene.members.set(name, kubeconfig);
+        },
+        async remove(name) {
+          call('members.remove', name);
+          scene.members.delete(name);
+        },
+        async node(member) {
+          if (!scene.members.has(member)) throw new MinerError('E-CLUSTER', `no member ${member}`);
+          if (scene.nodeProblem) throw scene.nodeProblem;
+          return scene.node;
+        },
+        async labelNode(_member, labels) {
+          call('labelNode', Object.keys(labels).join(','));
+        },
+        observe: () => ({ pods: [], health: new Map() }),
+        async startBootstrap(_member, request) {
+          call('startBootstrap', `${request.nodePort} ${request.gpuCount} ${request.image}`);
+          return { nodePort: scene.nodePort };
+        },
+        async stopBootstrap() {
+          call('stopBootstrap');
+        },
+      },
+      store: {
+        servers: async () => [...scene.servers.values()],
+        async addServer(server) {
+          call('addServer', `${server.gpus.length} ${server.gpus.some(({ verified }) => verified)}`);
+          scene.servers.set(server.name, server);
+        },
+        async updateServer(name, change) {
+          call('updateServer', Object.keys(change).join(','));
+          const server = scene.servers.get(name);
+          if (server) scene.servers.set(name, { ...server, ...change });
+        },
+        async markGpusVerified(gpuIds) {
+          call('markGpusVerified', String(gpuIds.length));
+          for (const [name, server] of scene.servers) {
+            const gpus = server.gpus.map((gpu) => ({ ...gpu, verified: gpu.verified || gpuIds.includes(gpu.gpuId) }));
+            scene.servers.set(name, { ...server, gpus });
+          }
+        },
+        async deleteServer(name) {
+          call('deleteServer', name);
+          scene.servers.delete(name);
+        },
+        lifecycles: async () => [],
+      },
+      repo: {
+        async writeServer(server) {
+          call('writeServer', server.name);
+          scene.repo.set(server.name, server);
+          return 'commit';
+        },
+        async removeServer(name) {
+          call('removeServer', name);
+          scene.repo.delete(name);
+          return 'commit';
+        },
+      },
+    },
+  };
+  return scene;
+}
