@@ -1,0 +1,263 @@
+// What the tests of the simulated cluster share: a repository to commit to, chute manifests, a claim endpoint, a clock to turn by hand.
+
+import { createDecipheriv, randomBytes, randomUUID } from 'node:crypto';
+import fs, { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Clock } from '@miner/controller/domain/clock.ts';
+import { gpuEnvId } from '@miner/controller/domain/ids.ts';
+import git from 'isomorphic-git';
+import { SignJWT } from 'jose';
+import { z } from 'zod';
+import { parseJson, toJson } from '../lossless.ts';
+import { encryptWith, type ProofDevice, prove } from '../refc1.ts';
+import { type Listener, listenHttp, readBody, sendJson, sendText } from './listen.ts';
+
+/** Dev keys of protocol.md 1.6. */
+export const miner = {
+  hotkey: '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY',
+  seed: 'e5be9a5092b81bca64be81d212e7f2f9eba183bb7a90954f7b76361f6edb5c0a',
+};
+export const validator = {
+  hotkey: '5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty',
+  seed: '398f0c28f98885e046333d4a41c19cee4c37368a9832c6502f6cfd182e2aef89',
+};
+
+/** A /24 of loopback per process, so that test files running at once do not meet. */
+export function loopbackBase(): string {
+  return `127.${20 + (process.pid % 200)}.${(process.pid >> 8) % 250}`;
+}
+
+export interface Repository {
+  path: string;
+  /** Commit the whole tree given, path to text; replaces what `live` held. */
+  commit(files: Readonly<Record<string, string>>): Promise<string>;
+}
+
+type Folder = Map<string, Folder | string>;
+
+async function writeFolder(gitdir: string, folder: Folder): Promise<string> {
+  const tree: { mode: string; path: string; oid: string; type: 'blob' | 'tree' }[] = [];
+  for (const [path, entry] of folder) {
+    if (typeof entry !== 'string') {
+      tree.push({ mode: '040000', path, oid: await writeFolder(gitdir, entry), type: 'tree' });
+      continue;
+    }
+    const oid = await git.writeBlob({ fs, gitdir, blob: new TextEncoder().encode(entry) });
+    tree.push({ mode: '100644', path, oid, type: 'blob' });
+  }
+  return git.writeTree({ fs, gitdir, tree });
+}
+
+export async function createRepository(): Promise<Repository> {
+  const path = mkdtempSync(join(tmpdir(), 'live-'));
+  await git.init({ fs, gitdir: path, bare: true, defaultBranch: 'main' });
+  const author = { name: 'test', email: 'test@example.invalid' };
+  return {
+    path,
+    async commit(files) {
+      const root: Folder = new Map();
+      for (const [name, text] of Object.entries(files)) {
+        const parts = name.split('/');
+        const leaf = parts.pop() ?? '';
+        let folder = root;
+        for (const part of parts) {
+          const next = folder.get(part) ?? new Map();
+          if (typeof next === 'string') throw new Error(`${part} is a file`);
+          folder.set(part, next);
+          folder = next;
+        }
+        folder.set(leaf, text);
+      }
+      const tree = await writeFolder(path, root);
+      return git.commit({ fs, gitdir: path, ref: 'refs/heads/live', message: 'test', tree, author });
+    },
+  };
+}
+
+export interface ManifestFields {
+  deploymentId: string;
+  chuteId: string;
+  server: string;
+  gpuIds: readonly string[];
+  ports: readonly [number, number];
+  host: string;
+  /** Lines put in place of the launch token's Secret reference. */
+  tokenEnv?: string;
+  extra?: string;
+  command?: readonly string[];
+}
+
+/** Service and Job of one deployment, as multi-document YAML (kubernetes.md 3.1, 3.2). */
+export function chuteManifest(fields: ManifestFields): string {
+  const { deploymentId: id, chuteId, server, gpuIds, ports, host } = fields;
+  const labels = `chutes/deployment-id: ${id}, chutes/chute: "true", chutes/chute-id: ${chuteId}, chutes/version: v1`;
+  const command = fields.command ?? [
+    ...['chutes', 'run', 'app:chute', '--port', '8000'],
+    ...['--miner-ss58', miner.hotkey, '--validator-ss58', validator.hotkey],
+  ];
+  const token =
+    fields.tokenEnv ?? `{valueFrom: {secretKeyRef: {name: launch-${id}, key: token}}, name: CHUTES_LAUNCH_JWT}`;
+  return `apiVersion: batch/v1
+kind: Job
+metadata: {name: chute-${id}, namespace: chutes, labels: {${labels}}}
+spec:
+  parallelism: 1
+  completions: 1
+  backoffLimit: 0
+  template:
+    metadata: {labels: {${labels}}}
+    spec:
+      nodeName: ${server}
+      restartPolicy: Never
+      terminationGracePeriodSeconds: 180
+      containers:
+        - name: chute
+          image: ${validator.hotkey.toLowerCase()}.localregistry.chutes.ai:30500/user/app:1
+          command: ${JSON.stringify(command)}
+          env:
+            - ${token}
+            - {name: CHUTES_EXTERNAL_HOST, value: ${host}}
+            - {name: CHUTES_PORT_PRIMARY, value: "${ports[0]}"}
+            - {name: CHUTES_PORT_LOGGING, value: "${ports[1]}"}
+            - {name: CHUTES_NVIDIA_DEVICES, value: "${gpuIds.map(gpuEnvId).join(',')}"}
+          resources: {requests: {cpu: "4", memory: 24Gi, ephemeral-storage: 10Gi}}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: chute-service-${id}, namespace: chutes, labels: {${labels}}}
+spec:
+  type: NodePort
+  externalTrafficPolicy: Local
+  selector: {chutes/deployment-id: ${id}}
+  ports:
+    - {name: chute-8000, port: 8000, targetPort: 8000, protocol: TCP, nodePort: ${ports[0]}}
+    - {name: chute-8001, port: 8001, targetPort: 8001, protocol: TCP, nodePort: ${ports[1]}}
+${fields.extra ?? ''}`;
+}
+
+export interface ClaimEndpoint {
+  url: string;
+  /** Requests in order: `POST <config id>` and so on. */
+  calls: string[];
+  /** Address the last request came from. */
+  lastPeer: string | undefined;
+  /** Status to answer the next requests of a method with, first in first out. */
+  refuse: { method: string; status: number }[];
+  /** Launch token whose claim URL leads here. */
+  token(configId: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+const claimBody = z.looseObject({
+  gpus: z.array(z.custom<ProofDevice>((value) => typeof value === 'object')),
+  host: z.string(),
+  port_mappings: z.array(z.looseObject({ internal_port: z.int(), external_port: z.int() })).min(2),
+});
+
+/** The validator's side of a claim, for one GPU per pod: really encrypts, really checks what comes back. */
+export async function startClaimEndpoint(): Promise<ClaimEndpoint> {
+  const seed = 4611686018427387905n;
+  const keys = new Map<string, string>();
+  const endpoint = {
+    calls: [] as string[],
+    refuse: [] as ClaimEndpoint['refuse'],
+    lastPeer: undefined as string | undefined,
+  };
+  const listener: Listener = await listenHttp('127.0.0.1', 0, (request, response) => {
+    void (async () => {
+      const [, , configId = '', activate] = (request.url ?? '').split('/');
+      const body = await readBody(request);
+      endpoint.calls.push(`${request.method} ${configId}`);
+      endpoint.lastPeer = request.socket.remoteAddress;
+      const refusal = endpoint.refuse.findIndex(({ method }) => method === request.method);
+      if (refusal >= 0)
+        return sendJson(response, endpoint.refuse.splice(refusal, 1)[0]?.status ?? 500, { detail: 'no' });
+      if (!request.headers.authorization?.startsWith('eyJ')) return sendJson(response, 401, { detail: 'no' });
+      const text = `secret is ${configId} ${seed}`;
+      if (request.method === 'POST') {
+        const [gpu] = claimBody.parse(JSON.parse(body)).gpus;
+        if (!gpu) return sendJson(response, 400, { detail: 'no GPU' });
+        const key = randomBytes(16).toString('hex');
+        keys.set(configId, key);
+        const ciphertext = encryptWith(prove(seed, 1, gpu), key);
+        const symmetric_key = { ciphertext, uuid: gpu.uuid, response_plaintext: text };
+        return sendText(
+          response,
+          200,
+          'application/json',
+          toJson({ seed, iterations: 1, job_id: null, symmetric_key }),
+        );
+      }
+      if (request.method === 'PUT') {
+        const answer = z.object({ response: z.string(), iv: z.string() }).parse(parseJson(body));
+        const key = Buffer.from(keys.get(configId) ?? '', 'hex');
+        const decipher = createDecipheriv('aes-128-cbc', key, Buffer.from(answer.iv, 'hex'));
+        const plain = decipher.update(answer.response, 'base64', 'utf8') + decipher.final('utf8');
+        if (plain !== text) return sendJson(response, 400, { detail: 'wrong' });
+        return sendJson(response, 200, {
+          instance_id: randomUUID(),
+          activation_url: `${url}/claim/${configId}/activate`,
+        });
+      }
+      sendJson(response, activate ? 200 : 404, { ok: true });
+    })().catch(() => response.destroy());
+  });
+  const url = `http://127.0.0.1:${listener.port}`;
+  return Object.assign(endpoint, {
+    url,
+    token: (configId: string) =>
+      new SignJWT({ url: `${url}/claim/${configId}`, env_key: '00' })
+        .setProtectedHeader({ alg: 'HS256' })
+        .setSubject(configId)
+        .sign(new TextEncoder().encode('a key that only the validator knows')),
+    close: () => listener.close(),
+  });
+}
+
+export interface ManualClock extends Clock {
+  /** Let time pass, step by step from one sleeper to the next. */
+  advance(seconds: number): Promise<void>;
+}
+
+/** Time that stands still until `advance`. */
+export function manualClock(start = 1_735_689_600_000): ManualClock {
+  let now = start;
+  const sleepers = new Set<{ at: number; wake: () => void }>();
+  const breathe = () => new Promise<void>((resolve) => setImmediate(resolve));
+  return {
+    now: () => now,
+    sleep(ms, signal) {
+      return new Promise((resolve) => {
+        const sleeper = { at: now + ms, wake: resolve };
+        sleepers.add(sleeper);
+        signal?.addEventListener('abort', () => {
+          sleepers.delete(sleeper);
+          resolve();
+        });
+      });
+    },
+    async advance(seconds) {
+      const end = now + seconds * 1000;
+      for (;;) {
+        await breathe();
+        const next = [...sleepers].sort((a, b) => a.at - b.at)[0];
+        if (!next || next.at > end) break;
+        sleepers.delete(next);
+        now = Math.max(now, next.at);
+        next.wake();
+      }
+      now = end;
+      await breathe();
+    },
+  };
+}
+
+/** Wait in real time until `check` holds. Rejects after `ms`. */
+export async function until(what: string, check: () => boolean | Promise<boolean>, ms = 10_000): Promise<void> {
+  const deadline = Date.now() + ms;
+  while (!(await check())) {
+    if (Date.now() > deadline) throw new Error(`not within ${ms} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 15));
+  }
+}
