@@ -22,18 +22,15 @@ const retryMs = 60_000;
 export interface Inventory {
   /** Start what is missing; returns at once. */
   reconcile(servers: readonly Server[], configured: ReadonlyMap<string, ServerConfig>): void;
-  /** While an API call adds or deletes a server, this keeps its hands off it. */
-  busy(name: string): () => void;
   settled(): Promise<void>;
 }
 
 export function createInventory({ members, fetchKubeconfig, addNode, clock, log }: InventoryParts): Inventory {
   const running = new Map<string, Promise<void>>();
   const notBefore = new Map<string, number>();
-  const held = new Set<string>();
 
   function start(name: string, work: () => Promise<void>): void {
-    if (held.has(name) || running.has(name) || (notBefore.get(name) ?? 0) > clock.now()) return;
+    if (running.has(name) || (notBefore.get(name) ?? 0) > clock.now()) return;
     const done = work()
       .then(() => undefined)
       .catch((error: unknown) => {
@@ -60,10 +57,6 @@ export function createInventory({ members, fetchKubeconfig, addNode, clock, log 
         if (agentApi && (!state || silent)) start(server.name, () => attach(server, agentApi));
       }
       for (const server of configured.values()) if (!known.has(server.name)) start(server.name, () => addNode(server));
-    },
-    busy(name) {
-      held.add(name);
-      return () => held.delete(name);
     },
     settled: () => Promise.all(running.values()).then(() => undefined),
   };

@@ -19,6 +19,8 @@ const runState = z.object({
   /** First three parts of the servers' loopback addresses, for example `127.44.7`. */
   addressBase: z.string(),
   ports: z.object({ api: z.int(), validator: z.int(), cluster: z.int() }),
+  /** Simulated time of the first start, ms since the Unix epoch. */
+  startedAt: z.number(),
   /** Simulated time when it was last written, ms since the Unix epoch. */
   simulatedAt: z.number(),
 });
