@@ -30,11 +30,11 @@ interface Scene {
   left(): string[];
 }
 
-async function withMember(run: (scene: Scene) => Promise<void>): Promise<void> {
+async function withMember(run: (scene: Scene) => Promise<void>, speed = 100): Promise<void> {
   const cluster = await startTestCluster();
   const [name = ''] = cluster.names;
   const { job } = bootstrapNames(name);
-  const members = openMembers({ clock: scaledClock(2000, Date.now()), log: silent });
+  const members = openMembers({ clock: scaledClock(speed, Date.now()), log: silent });
   const member = cluster.member(name);
   try {
     await members.add(name, cluster.kubeconfig(name));
@@ -169,7 +169,7 @@ for (const [what, status, message] of failures) {
       assert.is(error.code, 'E-VERIFICATION');
       assert.match(error.message, message);
       assert.equal(scene.left(), []);
-    }));
+    }, 2000));
 }
 
 test('a cluster that is away for a moment does not end the verification', () =>
@@ -235,7 +235,7 @@ test('stopping gives up after 120 s and says what is left', () =>
       [error.code, error.message],
       ['E-CLUSTER', `${job}-x7k2p on ${name} is still there 120 s after its deletion`],
     );
-  }));
+  }, 2000));
 
 test('names stay within 63 characters and differ', () => {
   const long = ['a', 'b'].map((end) => bootstrapNames(`${'x'.repeat(62)}${end}`));
