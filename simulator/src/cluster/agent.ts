@@ -8,8 +8,6 @@ export interface AgentOptions {
   ip: string;
   port: number;
   minerHotkey: string;
-  /** Milliseconds since the Unix epoch. */
-  now: () => number;
   kubeconfig: string;
 }
 
@@ -46,7 +44,6 @@ export function startAgent(options: AgentOptions): Promise<Listener> {
     if (request.method !== 'GET') return sendJson(response, 405, { detail: 'Method Not Allowed' });
     if (pathname === '/ping') return sendText(response, 200, 'text/plain', 'pong');
     if (pathname !== '/config/kubeconfig') return sendJson(response, 404, { detail: 'Not Found' });
-    const now = options.now() / 1000;
     const tail = { purpose: 'registration' };
     if (!isSigned(request, { miner, signers: [miner], tail })) {
       return sendJson(response, 401, { detail: 'Unauthorized' });

@@ -88,12 +88,10 @@ export function createMachine(server: SimulatedServer, options: MachineOptions):
     kubeconfig,
     async start(rebooted) {
       const { minerHotkey } = rules;
-      const now = clock.now;
       agent = await startAgent({
         ip: server.ip,
         port: agentPort,
         minerHotkey,
-        now,
         kubeconfig: kubeconfig(),
       });
       member.up = true;

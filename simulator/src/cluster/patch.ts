@@ -20,7 +20,7 @@ export function mergePatch(target: unknown, patch: unknown): unknown {
 }
 
 const operations = z.array(
-  z.object({ op: z.enum(['add', 'replace', 'remove', 'test']), path: z.string(), value: z.unknown() }),
+  z.object({ op: z.enum(['add', 'replace', 'remove', 'test']), path: z.string(), value: z.unknown().optional() }),
 );
 
 function applyOperation(target: unknown, keys: readonly string[], op: string, value: unknown): unknown {
