@@ -1,0 +1,80 @@
+// Brings a bare repository into being: every step is whole or absent and is skipped when it was done, so that a crash in between is
+// made good by the next start.
+
+import { lstat, mkdir, readdir, readFile } from 'node:fs/promises';
+import { join, relative, sep } from 'node:path';
+import { MinerError } from '../domain/errors.ts';
+import { isErrno, writeWhole } from './files.ts';
+import { makeObject } from './objects.ts';
+import { readBranch } from './refs.ts';
+import type { Repository } from './repository.ts';
+
+const config = `[core]
+\trepositoryformatversion = 0
+\tfilemode = true
+\tbare = true
+[receive]
+\tdenyDeletes = true
+\tdenyNonFastForwards = true
+`;
+
+async function namesIn(dir: string): Promise<string[]> {
+  try {
+    return await readdir(dir);
+  } catch (error) {
+    if (isErrno(error, 'ENOENT')) return [];
+    throw new MinerError('E-GIT-REPOSITORY', `${dir} cannot be read as a folder`, { cause: error });
+  }
+}
+
+/** Make `dir` a bare repository without branches. A folder with other content is left alone: E-GIT-REPOSITORY. */
+export async function ensureGitdir(dir: string): Promise<void> {
+  const names = await namesIn(dir);
+  const isGit = names.includes('HEAD');
+  const others = names.filter((name) => name !== 'lost+found' && !name.startsWith('tmp_'));
+  if (!isGit && others.length > 0) {
+    throw new MinerError('E-GIT-REPOSITORY', `${dir} is neither empty nor a bare git repository`);
+  }
+  // HEAD first: it marks the folder as ours.
+  if (!isGit) await writeWhole(join(dir, 'HEAD'), Buffer.from('ref: refs/heads/main\n'));
+  for (const folder of ['objects/info', 'objects/pack', 'refs/heads', 'refs/tags']) {
+    await mkdir(join(dir, folder), { recursive: true });
+  }
+  if (!names.includes('config')) await writeWhole(join(dir, 'config'), Buffer.from(config));
+}
+
+async function templateFiles(folder: string): Promise<string[]> {
+  const found = await readdir(folder, { recursive: true, withFileTypes: true });
+  return found
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .filter((path) => !path.split(sep).some((part) => part === '.git' || part === 'node_modules'))
+    .sort();
+}
+
+async function ensureMain(repository: Repository, template: string, at: number): Promise<void> {
+  if ((await readBranch(repository.gitdir, 'main')) !== undefined) return;
+  if (!(await lstat(template).catch(() => undefined))?.isDirectory()) {
+    throw new MinerError(
+      'E-GIT-REPOSITORY',
+      `${repository.gitdir} is new and the template folder ${template} does not exist`,
+    );
+  }
+  const changes = new Map<string, string>();
+  const blobs = [];
+  for (const path of await templateFiles(template)) {
+    const blob = makeObject('blob', await readFile(join(template, path)));
+    blobs.push(blob);
+    changes.set(path.split(sep).join('/'), blob.oid);
+  }
+  const message = 'Start the cluster repository from its template\n';
+  await repository.commit({ branch: 'main', base: undefined, changes, blobs, message, at });
+}
+
+/** Branch `main` from the template's files and an empty `live`, where they are missing. */
+export async function ensureBranches(repository: Repository, template: string, at: number): Promise<void> {
+  await ensureMain(repository, template, at);
+  if ((await readBranch(repository.gitdir, 'live')) !== undefined) return;
+  const message = 'Start with nothing deployed\n';
+  await repository.commit({ branch: 'live', base: undefined, changes: new Map(), blobs: [], message, at });
+}

@@ -1,0 +1,103 @@
+// Branch `main`, which belongs to people: the configuration is read from it, and the files of servers are written to it, always on top
+// of what people pushed meanwhile.
+
+import type { Clock } from '../domain/clock.ts';
+import type { ServerConfig } from '../domain/config.ts';
+import { MinerError } from '../domain/errors.ts';
+import { isServerName } from '../domain/ids.ts';
+import type { MainTree } from '../domain/ports.ts';
+import { createConfigReader, isServerFile, minerFile, serversFolder } from './configfolder.ts';
+import { makeObject } from './objects.ts';
+import type { Repository } from './repository.ts';
+import { demandServer, serverFileText } from './serverfile.ts';
+import { fileOid } from './trees.ts';
+
+export interface MainBranch {
+  read(): Promise<MainTree>;
+  /** The tree of a certain commit. */
+  readAt(commit: string): Promise<MainTree>;
+  writeServer(server: ServerConfig): Promise<string>;
+  removeServer(name: string): Promise<string>;
+}
+
+const attempts = 5;
+
+interface Change {
+  path: string;
+  /** New content; undefined removes the file. */
+  text: string | undefined;
+  message: string;
+}
+
+export function openMainBranch(repository: Repository, clock: Clock): MainBranch {
+  const readConfiguration = createConfigReader();
+  let cached: MainTree[] = [];
+
+  async function configFiles(commit: string): Promise<Map<string, Buffer>> {
+    const files = new Map<string, Buffer>();
+    const miner = fileOid(await repository.entry(commit, minerFile));
+    if (miner) files.set(minerFile, await repository.objects.read(miner, 'blob'));
+    for (const [name, entry] of await repository.folder(commit, serversFolder)) {
+      const oid = fileOid(entry);
+      if (oid && isServerFile(name)) files.set(`${serversFolder}/${name}`, await repository.objects.read(oid, 'blob'));
+    }
+    return files;
+  }
+
+  async function readAt(commit: string): Promise<MainTree> {
+    const known = cached.find((tree) => tree.commit === commit);
+    if (known) return known;
+    const tree = { commit, ...readConfiguration(await configFiles(commit)) };
+    // The newest, and the one that commits are still made from while the newest is faulty.
+    cached = [tree, ...cached.slice(0, 1)];
+    return tree;
+  }
+
+  /** One commit; when somebody else was faster, the change is made anew on what they pushed. */
+  async function change(make: (commit: string) => Promise<Change | undefined>): Promise<string> {
+    for (let attempt = 1; ; attempt++) {
+      const base = await repository.head('main');
+      const wanted = await make(base);
+      if (!wanted) return base;
+      const { path, text, message } = wanted;
+      const blobs = text === undefined ? [] : [makeObject('blob', Buffer.from(text))];
+      const changes = new Map([[path, blobs[0]?.oid]]);
+      try {
+        return await repository.commit({ branch: 'main', base, changes, blobs, message, at: clock.now() });
+      } catch (error) {
+        const again = error instanceof MinerError && error.code === 'E-GIT-CONFLICT' && attempt < attempts;
+        if (!again) throw error;
+      }
+    }
+  }
+
+  async function textAt(commit: string, path: string): Promise<string | undefined> {
+    const oid = fileOid(await repository.entry(commit, path));
+    return oid && (await repository.objects.read(oid, 'blob')).toString();
+  }
+
+  return {
+    readAt,
+    async read() {
+      return readAt(await repository.head('main'));
+    },
+    writeServer(server) {
+      const path = `${serversFolder}/${demandServer(server).name}.yaml`;
+      return change(async (commit) => {
+        const existing = await textAt(commit, path);
+        const text = serverFileText(existing, server, path);
+        const message = `${existing === undefined ? 'Add' : 'Change'} server ${server.name}\n`;
+        return text === undefined ? undefined : { path, text, message };
+      });
+    },
+    removeServer(name) {
+      if (!isServerName(name))
+        throw new MinerError('E-CONFIG', `${JSON.stringify(name)} cannot be the name of a server`);
+      const path = `${serversFolder}/${name}.yaml`;
+      return change(async (commit) => {
+        const existing = await textAt(commit, path);
+        return existing === undefined ? undefined : { path, text: undefined, message: `Remove server ${name}\n` };
+      });
+    },
+  };
+}
