@@ -2,7 +2,7 @@
 
 import { parse } from 'yaml';
 import { z } from 'zod';
-import type { Clock } from '../domain/clock.ts';
+import { type Clock, systemClock } from '../domain/clock.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
 import { managementHeaders } from '../signing/sign.ts';
 import type { Signer } from '../signing/sr25519.ts';
@@ -10,7 +10,8 @@ import type { Signer } from '../signing/sr25519.ts';
 export type Fetch = typeof globalThis.fetch;
 
 export interface AgentOptions {
-  clock: Pick<Clock, 'now'>;
+  /** Time of the signature; real time by default. */
+  clock?: Pick<Clock, 'now'>;
   fetch?: Fetch | undefined;
   /** Wall-clock ms. Default 10 s. */
   timeoutMs?: number;
@@ -30,8 +31,8 @@ export function reasonOf(error: unknown): string {
  * The kubeconfig (YAML text) of the server behind `agentApi`, signed with purpose `registration` (protocol.md 4.3). Rejects with
  * E-AGENT-UNREACHABLE when the agent is silent, refuses, or answers something else.
  */
-export async function fetchKubeconfig(agentApi: string, signer: Signer, options: AgentOptions): Promise<string> {
-  const { clock, fetch = globalThis.fetch, timeoutMs = 10_000 } = options;
+export async function fetchKubeconfig(agentApi: string, signer: Signer, options: AgentOptions = {}): Promise<string> {
+  const { clock = systemClock, fetch = globalThis.fetch, timeoutMs = 10_000 } = options;
   const url = `${agentApi.replace(/\/+$/, '')}/config/kubeconfig`;
   function fail(problem: string, cause?: unknown): MinerError {
     return new MinerError('E-AGENT-UNREACHABLE', `agent ${agentApi} ${problem}`, { cause });

@@ -32,9 +32,9 @@ function alreadyAdded(message: string): MinerError {
  * E-VALIDATOR-UNREACHABLE, or E-GPU-REF; what was done until then is on `undo`.
  */
 export async function checkNode(request: ServerConfig, deps: NodeDeps, undo: UndoStack): Promise<CheckedNode> {
-  const { signer, members, store, clock, fetch } = deps;
+  const { signer, members, store, fetch } = deps;
   const { name } = request;
-  const kubeconfig = await fetchKubeconfig(request.agentApi, signer, { clock, fetch });
+  const kubeconfig = await fetchKubeconfig(request.agentApi, signer, { fetch });
   const contexts = contextNames(kubeconfig);
   if (!contexts.includes(name)) {
     const found = contexts.join(', ') || 'none';

@@ -63,7 +63,7 @@ export async function fetchDevices({
     if (attempt > 1) await clock.sleep(pauseMs, signal);
     try {
       const response = await fetch(`http://${address}/devices`, {
-        headers: managementHeaders(signer, { purpose: 'graval' }, clock),
+        headers: managementHeaders(signer, { purpose: 'graval' }),
         redirect: 'manual',
         signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       });

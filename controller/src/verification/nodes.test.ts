@@ -92,4 +92,18 @@ test('deleting a server that is being added stops the adding first', async ({ sc
   assert.equal([scene.servers.size, scene.members.size, scene.repo.size], [0, 0, 0]);
 });
 
+test('stopping waits until what was being added is undone', async ({ scene, request }) => {
+  const nodes = createNodes(scene.deps);
+  scene.verdicts = [{ status: 'pending' }];
+  const { promise: waiting, resolve } = Promise.withResolvers<void>();
+  const progress = (message: string) => {
+    if (message.startsWith('waiting')) resolve();
+  };
+  const adding = nodes.addNode(request, progress, new AbortController().signal).catch(String);
+  await waiting;
+  await nodes.stop();
+  assert.equal([scene.servers.size, scene.members.size], [0, 0]);
+  assert.match(String(await adding), /stopped/);
+});
+
 test.run();

@@ -25,6 +25,8 @@ export interface Nodes {
    * else was done then) or, after all else is done, when something was left behind.
    */
   deleteNode(name: string): Promise<void>;
+  /** Stop all adding, and resolve when it is undone and all deleting is done. */
+  stop(): Promise<void>;
 }
 
 interface Adding {
@@ -143,5 +145,10 @@ export function createNodes(deps: NodeDeps): Nodes {
       await prepared.run(progress, signal);
     },
     deleteNode,
+    async stop() {
+      for (const { stop } of adding.values()) stop.abort();
+      const running = [...adding.values()].map(({ finished }) => finished);
+      await Promise.allSettled([...running, ...deleting.values()]);
+    },
   };
 }

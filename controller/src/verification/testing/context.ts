@@ -29,7 +29,7 @@ export function useScene(test: uvu.Test<Context>): void {
   test.before.each(async (context) => {
     const scene = createScene();
     const services: NodeServices = { kubeconfig: undefined, devices: [] };
-    const { port, close } = await startNodeServices(scene.clock, services);
+    const { port, close } = await startNodeServices(services);
     scene.nodePort = port;
     Object.assign(context, { scene, services, close, messages: [] });
     answerWith(context, 'gpu-0', [device(1), device(2, { work_product: { a: 1 }, ecc: null })]);

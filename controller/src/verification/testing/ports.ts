@@ -3,6 +3,7 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import pino from 'pino';
+import { systemClock } from '../../domain/clock.ts';
 import type { ServerConfig } from '../../domain/config.ts';
 import { MinerError } from '../../domain/errors.ts';
 import type { MemberNode, NodeArgs, ValidatorClient, VerificationStatus } from '../../domain/ports.ts';
@@ -36,9 +37,9 @@ export interface NodeServices {
   devices: ([status: number, body: string] | undefined)[];
 }
 
-/** Agent and bootstrap on one port; both demand the miner's signature. */
-export async function startNodeServices(clock: { now(): number }, services: NodeServices) {
-  const { verify } = createVerifier({ miner: miner.address, allowedSigners: [miner.address], clock });
+/** Agent and bootstrap on one port; both demand the miner's signature, made with real time. */
+export async function startNodeServices(services: NodeServices) {
+  const { verify } = createVerifier({ miner: miner.address, allowedSigners: [miner.address], clock: systemClock });
   const routes: Record<string, { purpose: string; reply(): [number, string] | undefined }> = {
     '/config/kubeconfig': { purpose: 'registration', reply: () => services.kubeconfig },
     '/devices': {
