@@ -12,7 +12,7 @@ const migrationLock = 7_203_418_650;
 const shared = {
   connect_timeout: 10,
   onnotice: () => undefined,
-  // Whatever the role's own settings are, times are written in a form that Date.parse reads.
+  // Whatever the settings of role and database are, times are written in a form that Date.parse reads.
   connection: { application_name: 'chutes-miner', DateStyle: 'ISO', TimeZone: 'UTC' },
 };
 
