@@ -1,20 +1,11 @@
 // What a scenario can make happen: the part of the market that is not this miner.
 
-import { randomUUID } from 'node:crypto';
 import { uuidFrom } from '@miner/controller/domain/random.ts';
 import type { CatalogueChute } from '../catalogue.ts';
+import { createJob, type JobOffer } from './jobs.ts';
 import { endInstance } from './lifecycle.ts';
-import {
-  activeTotal,
-  type Chute,
-  findChute,
-  instancesOf,
-  offer,
-  openBounty,
-  setFactors,
-  takeBounty,
-} from './market.ts';
-import type { ChuteState } from './state.ts';
+import { activeTotal, type Chute, findChute, instancesOf, openBounty, setFactors, takeBounty } from './market.ts';
+import type { ChuteState } from './records.ts';
 import type { World } from './world.ts';
 
 export function newChuteState(
@@ -35,16 +26,6 @@ export function newChuteState(
     rolling: null,
     created: null,
   };
-}
-
-export interface JobOffer {
-  chuteId: string;
-  /** Default: the chute's first job. */
-  method?: string;
-  /** Default: what the chute pays now. */
-  computeMultiplier?: number;
-  durationSeconds?: number;
-  exclude?: string[];
 }
 
 /** All take ids that exist; an unknown chute id throws a RangeError, an unknown instance is ignored. */
@@ -122,41 +103,6 @@ export function createActions(world: World): Actions {
     world.changed();
   }
 
-  function createJob(job: JobOffer): string {
-    const chute = chuteOf(job.chuteId);
-    const { item } = chute.entry;
-    const method = item.jobs.find(({ name }) => name === job.method) ?? item.jobs[0];
-    if (!method) throw new RangeError(`chute ${job.chuteId} has no jobs`);
-    const jobId = randomUUID();
-    const made = {
-      jobId,
-      chuteId: job.chuteId,
-      method: method.name,
-      gpuCount: item.node_selector.gpu_count,
-      computeMultiplier: job.computeMultiplier ?? offer(world, chute),
-      exclude: job.exclude ?? [],
-      diskGb: method.disk_gb,
-      durationSeconds: job.durationSeconds ?? method.timeout,
-      createdAt: world.clock.now(),
-      attempted: [],
-      instanceId: null,
-      finishedAt: null,
-    };
-    world.state.jobs[jobId] = made;
-    world.emit('job_created', {
-      job_id: jobId,
-      method: made.method,
-      chute_id: made.chuteId,
-      image_id: item.image_id,
-      gpu_count: made.gpuCount,
-      compute_multiplier: made.computeMultiplier,
-      exclude: made.exclude,
-      disk_gb: made.diskGb,
-    });
-    world.changed();
-    return jobId;
-  }
-
   function setLost(host: string, lostAt: number | null): void {
     for (const instance of Object.values(world.state.instances)) if (instance.host === host) instance.lostAt = lostAt;
     world.changed();
@@ -193,7 +139,7 @@ export function createActions(world: World): Actions {
       world.emit('chute_created', { chute_id, version, job_only: cords.length === 0 });
       world.changed();
     },
-    createJob,
+    createJob: (job) => createJob(world, chuteOf(job.chuteId), job),
     terminateInstance(instanceId, reason) {
       const instance = world.state.instances[instanceId];
       if (instance) endInstance(world, instance, 'valid', reason);

@@ -12,7 +12,7 @@ import { configOfToken } from './launch.ts';
 import { instanceData } from './lifecycle.ts';
 import { type Chute, findChute } from './market.ts';
 import { hostError } from './nodeargs.ts';
-import type { ConfigState, InstanceState, NodeState } from './state.ts';
+import type { ConfigState, InstanceState, NodeState } from './records.ts';
 import type { World } from './world.ts';
 
 const claimBody = z.object({

@@ -4,7 +4,7 @@ import { type Answer, type Call, Refusal, type Route } from './http.ts';
 import { activeTotal, allChutes, type Chute, feedItem, findChute, offer, runMultiplier } from './market.ts';
 import { nodeItem } from './nodes.ts';
 import { currentMultiplier } from './pay.ts';
-import type { InstanceState } from './state.ts';
+import type { InstanceState } from './records.ts';
 import { iso, isoOrNull, type World } from './world.ts';
 
 /** 503 while the validator is out of order; `items`, or nothing in an outage of mode `empty`. */

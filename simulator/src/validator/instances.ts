@@ -1,4 +1,4 @@
-// What a miner may take back: instances and jobs (protocol.md 6.4). It is always done; whether it costs is lifecycle.ts.
+// A miner takes an instance back (protocol.md 6.4). It is always done; what it costs is decided in lifecycle.ts.
 
 import { Refusal, type Route } from './http.ts';
 import { endInstance } from './lifecycle.ts';
@@ -18,19 +18,6 @@ export function instanceRoutes(world: World): Route[] {
           throw new Refusal(404, 'no such instance');
         endInstance(world, instance, 'miner', 'the miner removed it');
         return { body: { instance_id: instanceId, deleted: true } };
-      },
-    },
-    {
-      method: 'DELETE',
-      path: '/miner/jobs/:job_id',
-      signed: 'miner',
-      handle({ hotkey, params }) {
-        const { job_id: jobId = '' } = params;
-        const job = Object.hasOwn(world.state.jobs, jobId) ? world.state.jobs[jobId] : undefined;
-        if (!job?.attempted.includes(hotkey)) throw new Refusal(404, 'no such job of this miner');
-        const instance = job.instanceId === null ? undefined : world.state.instances[job.instanceId];
-        if (instance) endInstance(world, instance, 'miner', 'the miner released the job');
-        return { body: null };
       },
     },
   ];

@@ -5,7 +5,7 @@ import { jwtVerify, SignJWT } from 'jose';
 import { type Answer, type Call, Refusal, type Route } from './http.ts';
 import { isUnstable } from './lifecycle.ts';
 import { type Chute, findChute, hasRoom } from './market.ts';
-import type { ConfigState, JobState } from './state.ts';
+import type { ConfigState, JobState } from './records.ts';
 import type { World } from './world.ts';
 
 const tokenSeconds = 7200;

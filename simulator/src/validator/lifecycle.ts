@@ -2,12 +2,11 @@
 
 import { activeTotal, findChute, hasRoom, runMultiplier, takeBounty } from './market.ts';
 import { accrue, isYoung, settle } from './pay.ts';
-import type { InstanceState, Termination } from './state.ts';
+import type { InstanceState, Termination } from './records.ts';
 import type { World } from './world.ts';
 
 const thrashMs = 7_200_000;
 const weekMs = 7 * 86_400_000;
-const activationLimitMs = 7_200_000;
 
 /** Fields that every message about an instance carries. */
 export function instanceData(world: World, instance: InstanceState): Record<string, unknown> {
@@ -91,7 +90,6 @@ function endJob(world: World, jobId: string, instanceId: string): void {
 function activationRefusal(world: World, instance: InstanceState): string | undefined {
   const chute = findChute(world, instance.chuteId);
   if (!chute || chute.state.version !== instance.version) return 'the chute has another version or is gone';
-  if (world.clock.now() - instance.createdAt > activationLimitMs) return 'activated more than 2 h after its claim';
   if (instance.jobId === null && !hasRoom(world, chute)) return 'the chute is at its target';
   return undefined;
 }

@@ -2,7 +2,7 @@
 
 import type { CatalogueChute } from '../catalogue.ts';
 import { accrue, bountyAmount, bountyBoost } from './pay.ts';
-import type { ChuteState, InstanceState } from './state.ts';
+import type { ChuteState, InstanceState } from './records.ts';
 import type { World } from './world.ts';
 
 const claimPauseMs = 600_000;

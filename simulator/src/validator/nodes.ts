@@ -6,7 +6,7 @@ import { newSeed } from '../refc1-wire.ts';
 import { type Answer, bodyAs, type Call, Refusal, type Route } from './http.ts';
 import { endInstance } from './lifecycle.ts';
 import { hostError, type NodeArgs, nodeArgs, specError } from './nodeargs.ts';
-import type { NodeState, ServerState } from './state.ts';
+import type { NodeState, ServerState } from './records.ts';
 import { startVerification } from './verification.ts';
 import { iso, isoOrNull, type World } from './world.ts';
 

@@ -8,7 +8,7 @@ import { claimPath, expectedText, proofOf } from './claim.ts';
 import { type Answer, bodyAs, type Call, Refusal, type Route } from './http.ts';
 import { claimUrl, configOfToken } from './launch.ts';
 import { activate, endInstance } from './lifecycle.ts';
-import type { ConfigState, InstanceState } from './state.ts';
+import type { ConfigState, InstanceState } from './records.ts';
 import { iso, type World } from './world.ts';
 
 const proofPatience = 2.15;

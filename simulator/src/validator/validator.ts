@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '@miner/controller/domain/clock.ts';
-import { MinerError } from '@miner/controller/domain/errors.ts';
+import { MinerError, messageOf } from '@miner/controller/domain/errors.ts';
 import type { Random } from '@miner/controller/domain/random.ts';
 import { type Catalogue, loadCatalogue } from '../catalogue.ts';
 import { defaultSizes } from '../refc1.ts';
@@ -14,12 +14,14 @@ import { claimRoutes } from './claim.ts';
 import { feedRoutes } from './feeds.ts';
 import { createHttp } from './http.ts';
 import { instanceRoutes } from './instances.ts';
+import { jobRoutes } from './jobs.ts';
 import { launchRoutes } from './launch.ts';
 import { nodeRoutes } from './nodes.ts';
 import { proofRoutes } from './proof.ts';
 import { readRoutes } from './reads.ts';
+import type { ValidatorState } from './records.ts';
 import { createSocket, type MinerSocket } from './socket.ts';
-import { emptyState, loadState, stateWriter, type ValidatorState } from './state.ts';
+import { emptyState, loadState, stateWriter } from './state.ts';
 import { startVerification } from './verification.ts';
 import { type ChuteView, statsOf, type ValidatorStats, viewChutes } from './views.ts';
 import type { Generation, GravalOptions, World } from './world.ts';
@@ -70,7 +72,10 @@ function fillMarket(state: ValidatorState, catalogue: Catalogue, random: Random)
   }
 }
 
-/** Start listening. Rejects with E-HOTKEY when seed and address do not belong together, E-STORE for an unusable state file. */
+/**
+ * Start listening. Rejects with E-HOTKEY when seed and address do not belong together, E-STORE for an unusable state file, E-IN-USE when
+ * the port is taken.
+ */
 export async function startValidator(options: ValidatorOptions): Promise<SimulatedValidator> {
   const { host = '127.0.0.1', port = 0, clock, random, registeredHotkeys, stateFile } = options;
   const catalogue = options.catalogue ?? loadCatalogue();
@@ -106,13 +111,17 @@ export async function startValidator(options: ValidatorOptions): Promise<Simulat
     log: options.log ?? (() => undefined),
     signal: closing.signal,
   };
-  const parts = [nodeRoutes, feedRoutes, readRoutes, launchRoutes, claimRoutes, proofRoutes, instanceRoutes];
+  const parts = [nodeRoutes, feedRoutes, readRoutes, launchRoutes, claimRoutes, proofRoutes, instanceRoutes, jobRoutes];
   const app = createHttp(
     world,
     parts.flatMap((routes) => routes(world)),
   );
   socket = createSocket(app.server, world);
-  url = await app.listen({ host, port });
+  try {
+    url = await app.listen({ host, port });
+  } catch (cause) {
+    throw new MinerError('E-IN-USE', `the validator cannot listen on ${host}:${port}: ${messageOf(cause)}`, { cause });
+  }
   const timer = setInterval(() => advance(world), advanceEveryMs);
   for (const task of Object.values(state.tasks)) if (task.status === 'pending') startVerification(world, task.taskId);
   return {

@@ -8,7 +8,7 @@ import { parseJson, toJson } from '../lossless.ts';
 import { checkProof, encryptWith, infoAnswer, prove } from '../refc1.ts';
 import { newSeed, proveReply } from '../refc1-wire.ts';
 import { bodyHash, nodeHeaders } from './auth.ts';
-import type { NodeState } from './state.ts';
+import type { NodeState } from './records.ts';
 import type { World } from './world.ts';
 
 const infoTimeoutMs = 12_000;

@@ -2,7 +2,7 @@
 
 import { activeTotal, allChutes, bountyAge, instancesOf, offer, runMultiplier } from './market.ts';
 import { accrue, accrued } from './pay.ts';
-import type { Violation } from './state.ts';
+import type { Violation } from './records.ts';
 import type { World } from './world.ts';
 
 export interface ValidatorStats {

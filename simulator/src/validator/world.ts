@@ -6,7 +6,7 @@ import type { Random } from '@miner/controller/domain/random.ts';
 import type { Catalogue } from '../catalogue.ts';
 import type { ProofSizes } from '../refc1.ts';
 import type { SimulatedHotkey } from '../sr25519.ts';
-import type { ValidatorState } from './state.ts';
+import type { ValidatorState } from './records.ts';
 
 /** `v25`: validator of October 2025; `v26` adds feeds and routes (protocol.md, version tags). */
 export type Generation = 'v25' | 'v26';
