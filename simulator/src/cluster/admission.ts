@@ -4,6 +4,7 @@ import { nodePortRange } from '@miner/controller/domain/nodeport.ts';
 import { z } from 'zod';
 import { ApiError, type KubeObject, kubeTime, type ObjectInput, type ObjectMeta } from './kube.ts';
 import { contains } from './patch.ts';
+import { podSpecFault } from './podspec.ts';
 import type { ObjectStore, Resource } from './store.ts';
 
 export const namespace = 'chutes';
@@ -110,6 +111,11 @@ function admitService(object: ObjectInput, previous: KubeObject | undefined, con
   return { ...spec, ports, clusterIP, clusterIPs: [clusterIP] };
 }
 
+function checkPodSpec(spec: unknown, label: string): void {
+  const fault = podSpecFault(spec);
+  if (fault) throw new ApiError('Invalid', `${label} is invalid: spec: ${fault}`);
+}
+
 function admitJob(object: ObjectInput, previous: KubeObject | undefined, uid: string): unknown {
   const spec = parseSpec(jobSpec, 'Job', object);
   if (previous) {
@@ -119,6 +125,7 @@ function admitJob(object: ObjectInput, previous: KubeObject | undefined, uid: st
     }
     return { ...spec, template: old.template };
   }
+  checkPodSpec(spec.template.spec, `Job "${object.metadata.name}"`);
   const owner = { 'batch.kubernetes.io/controller-uid': uid, 'controller-uid': uid };
   const name = { 'batch.kubernetes.io/job-name': object.metadata.name, 'job-name': object.metadata.name };
   const labels = { ...spec.template.metadata?.labels, ...owner, ...name };
@@ -175,6 +182,7 @@ export function admit(
   const body = resource === 'secrets' ? admitSecret(named) : named;
   const object: KubeObject = { ...body, apiVersion, kind, metadata };
   if (resource === 'services') object.spec = admitService(named, previous, context);
+  if (resource === 'pods') checkPodSpec(named.spec, `Pod "${name}"`);
   if (resource === 'jobs') object.spec = admitJob(named, previous, uid);
   // Status is written by controllers only.
   if (previous) object.status = previous.status;

@@ -199,6 +199,8 @@ export async function startCluster(options: ClusterOptions): Promise<SimulatedCl
     },
     async close() {
       await argocd.close();
+      // A claim must not be made twice: what was sent is waited for before the state is written.
+      await Promise.all([...machines.values()].map((machine) => machine.kubelet.quiesce()));
       writer?.close();
       writer = undefined;
       await powerOff();

@@ -25,7 +25,8 @@ export interface LiveManifests {
   servers: ReadonlyMap<string, ServerTree>;
 }
 
-function parseFile(oid: string, path: string, text: string): ManifestFile {
+/** Read one multi-document file; what cannot be read is told in `error`, never thrown. */
+export function parseManifest(oid: string, path: string, text: string): ManifestFile {
   const documents: Record<string, unknown>[] = [];
   let error: string | undefined;
   for (const document of parseAllDocuments(text)) {
@@ -73,7 +74,7 @@ export function createManifestReader(gitdir: string): ManifestReader {
       }
       const { blob } = await git.readBlob({ fs, gitdir, oid: entry.oid, cache });
       const path = `chutes/${name}/${entry.path}`;
-      files.set(entry.path, parseFile(entry.oid, path, new TextDecoder().decode(blob)));
+      files.set(entry.path, parseManifest(entry.oid, path, new TextDecoder().decode(blob)));
     }
     return { oid, files };
   }

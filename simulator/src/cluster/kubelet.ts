@@ -31,6 +31,8 @@ export interface Kubelet {
   record(podName: string): PodRecord | undefined;
   /** Take up all pods: after a start with saved records, or after the machine came back (`rebooted`). */
   start(rebooted: boolean): void;
+  /** Begin nothing new; resolves when calls on their way have been answered and taken in. */
+  quiesce(): Promise<void>;
   /** The machine lost power: nothing happens any more. */
   stop(): void;
   snapshot(): PodRecord[];
@@ -52,7 +54,9 @@ export function createKubelet(member: Member, options: KubeletOptions): Kubelet 
   const { server, store } = member;
   const records = new Map((options.saved ?? []).map((record) => [record.name, record]));
   const deadlines = createDeadlines(clock, (_, error) => options.onError(error));
+  const calls = new Set<Promise<void>>();
   let power = new AbortController();
+  let quiet = false;
 
   function show(record: PodRecord): void {
     const pod = store.get('pods', record.name);
@@ -69,10 +73,16 @@ export function createKubelet(member: Member, options: KubeletOptions): Kubelet 
 
   function schedule(record: PodRecord): void {
     const { due, failAt } = record;
+    if (quiet) return;
     if (failAt !== undefined && failAt <= (due ?? failAt)) {
       deadlines.set(record.name, failAt, () => end(record, 1, 'CUDA error: out of memory'));
-    } else if (due !== null) deadlines.set(record.name, due, () => advance(record));
+    } else if (due !== null) deadlines.set(record.name, due, () => track(advance(record)));
     else deadlines.cancel(record.name);
+  }
+
+  async function track(call: Promise<void>): Promise<void> {
+    calls.add(call);
+    await call.finally(() => calls.delete(call));
   }
 
   function end(record: PodRecord, exitCode: number, message: string): void {
@@ -258,12 +268,18 @@ export function createKubelet(member: Member, options: KubeletOptions): Kubelet 
     record: (podName) => records.get(podName),
     start(rebooted) {
       power = new AbortController();
+      quiet = false;
       for (const record of [...records.values()]) {
         if (!rebooted) schedule(record);
         else if (record.stage === 'terminating') forget(record);
         else if (record.container.state === 'running') end(record, 137, 'the machine lost power');
         else if (record.stage !== 'ended') enter(record, 'volumes', 0);
       }
+    },
+    async quiesce() {
+      quiet = true;
+      deadlines.cancelAll();
+      await Promise.allSettled(calls);
     },
     stop() {
       power.abort();

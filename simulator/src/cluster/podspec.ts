@@ -1,5 +1,6 @@
 // What the kubelet reads from a pod: containers, environment with its Secrets, the volumes it needs, what it asks of the node.
 
+import { messageOf } from '@miner/controller/domain/errors.ts';
 import { quantityToGiB } from '@miner/controller/domain/sizing.ts';
 import { z } from 'zod';
 import type { KubeObject } from './kube.ts';
@@ -38,6 +39,20 @@ const podSpec = z.looseObject({
 });
 export type PodSpec = z.infer<typeof podSpec>;
 export type Container = PodSpec['containers'][number];
+
+/** Why no kubelet could run this pod spec; undefined when it could. */
+export function podSpecFault(spec: unknown): string | undefined {
+  const parsed = podSpec.safeParse(spec);
+  if (!parsed.success) {
+    const issue = parsed.error.issues[0];
+    return `${issue?.path.join('.')}: ${issue?.message}`;
+  }
+  try {
+    return Object.values(requestsOf(parsed.data)).some(Number.isNaN) ? 'a resource quantity is no number' : undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+}
 
 /** Throws a ZodError for what no API server would have let in. */
 export function readPodSpec(pod: KubeObject): PodSpec {
