@@ -25,5 +25,7 @@ for (const [name, command, ...args] of steps) {
     console.log(run.stdout, run.stderr, run.error?.message ?? '');
   }
 }
-console.log(`check: ${failed === 0 ? 'all good' : `${failed} failed`} in ${((performance.now() - started) / 1000).toFixed(1)} s`);
+console.log(
+  `check: ${failed === 0 ? 'all good' : `${failed} failed`} in ${((performance.now() - started) / 1000).toFixed(1)} s`,
+);
 process.exit(failed === 0 ? 0 : 1);

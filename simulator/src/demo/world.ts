@@ -1,6 +1,6 @@
 // The simulated outside world of a demo run: validator and cluster on their ports, set up anew or going on in an earlier folder.
 
-import { createServer } from 'node:net';
+import { createWriteStream } from 'node:fs';
 import { join } from 'node:path';
 import { type Clock, scaledClock } from '@miner/controller/domain/clock.ts';
 import { type Random, seededRandom } from '@miner/controller/domain/random.ts';
@@ -11,66 +11,33 @@ import {
   type SimulatedServer,
   startCluster,
 } from '../cluster/cluster.ts';
+import { runScenario } from '../validator/scenario.ts';
 import { type SimulatedValidator, startValidator } from '../validator/validator.ts';
+import { runFaults } from './faults.ts';
 import type { DemoFolder, RunState } from './folder.ts';
-import type { DemoOptions } from './options.ts';
 
 export interface DemoWorld {
   state: RunState;
   clock: Clock;
-  clockEpoch: number;
   random: Random;
   servers: SimulatedServer[];
   validator: SimulatedValidator;
   cluster: SimulatedCluster;
   /** Simulated ms since the folder's first start. */
   elapsedMs(): number;
+  /** Demand, bounties, updates and faults, until the signal aborts. */
+  runEvents(signal: AbortSignal, tell: (news: string) => void): Promise<void>;
   save(): void;
   close(): Promise<void>;
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const probe = createServer();
-    probe.once('error', reject);
-    probe.listen(0, '127.0.0.1', () => {
-      const address = probe.address();
-      probe.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
-
-/** The epoch at which a clock of this speed reads `simulatedAt` now. */
-function epochFor(simulatedAt: number, speed: number, wallNow: number): number {
-  return speed === 1 ? wallNow : (wallNow * speed - simulatedAt) / (speed - 1);
-}
-
-async function newState(options: DemoOptions, random: Random): Promise<RunState> {
-  const startedAt = Date.now();
-  return {
-    seed: options.seed,
-    servers: options.servers,
-    speed: options.speed,
-    addressBase: `127.${16 + Math.floor(random() * 200)}.${Math.floor(random() * 200)}.0`
-      .split('.')
-      .slice(0, 3)
-      .join('.'),
-    ports: { api: options.port ?? (await freePort()), validator: await freePort(), cluster: await freePort() },
-    startedAt,
-    simulatedAt: startedAt,
-  };
-}
-
-export async function startWorld(options: DemoOptions, folder: DemoFolder): Promise<DemoWorld> {
-  // Addresses differ from run to run, so that two demos can run side by side.
-  const earlier = folder.earlier;
-  const state = earlier ? { ...earlier, speed: options.speed } : await newState(options, Math.random);
-  if (options.port !== undefined) state.ports.api = options.port;
-  const clockEpoch = epochFor(state.simulatedAt, state.speed, Date.now());
+export async function startWorld(folder: DemoFolder, state: RunState, clockEpoch: number): Promise<DemoWorld> {
   const clock = scaledClock(state.speed, clockEpoch);
   const random = seededRandom(state.seed);
   const servers = makeServers(state.servers, state.seed, state.addressBase);
-  const log = () => undefined;
+  const journal = createWriteStream(join(folder.path, 'simulator.log'), { flags: 'a' });
+  const log = (event: string, fields: Record<string, unknown>) =>
+    journal.write(`${JSON.stringify({ at: new Date(clock.now()).toISOString(), event, ...fields })}\n`);
   const validator = await startValidator({
     port: state.ports.validator,
     hotkey: { ss58: folder.validator.address, seed: folder.validator.seed },
@@ -98,31 +65,25 @@ export async function startWorld(options: DemoOptions, folder: DemoFolder): Prom
   return {
     state,
     clock,
-    clockEpoch,
     random,
     servers,
     validator,
     cluster,
     elapsedMs: () => clock.now() - state.startedAt,
+    async runEvents(signal, tell) {
+      const fleetModels = servers.map((server) => server.gpuShortRef);
+      const elapsedMs = clock.now() - state.startedAt;
+      await Promise.all([
+        runScenario(validator, { clock, random, signal, fleetModels }),
+        runFaults({ cluster, validator, servers, clock, signal, elapsedMs, tell }),
+      ]);
+    },
     save,
     async close() {
       save();
       await cluster.close();
       await validator.close();
+      journal.end();
     },
   };
-}
-
-/** The demo's own `miner.yaml`: real hotkeys and addresses of this run. */
-export function minerYaml(folder: DemoFolder, validator: SimulatedValidator): string {
-  return `# Written by the demo. Change it in the repository, on branch main, and the running miner takes it over.
-hotkey: ${folder.miner.address}
-validators:
-  - hotkey: ${folder.validator.address}
-    registry: registry.chutes.ai
-    api: ${validator.url}
-    socket: ${validator.socketUrl}
-policy:
-  mode: active
-`;
 }
