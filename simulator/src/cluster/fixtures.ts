@@ -4,6 +4,7 @@ import { createDecipheriv, randomBytes, randomUUID } from 'node:crypto';
 import fs, { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { BatchV1Api, CoreV1Api, KubeConfig } from '@kubernetes/client-node';
 import type { Clock } from '@miner/controller/domain/clock.ts';
 import { gpuEnvId } from '@miner/controller/domain/ids.ts';
 import git from 'isomorphic-git';
@@ -12,6 +13,7 @@ import { z } from 'zod';
 import { parseJson, toJson } from '../lossless.ts';
 import { encryptWith, type ProofDevice, prove } from '../refc1.ts';
 import { type Listener, listenHttp, readBody, sendJson, sendText } from './listen.ts';
+import type { SimulatedServer } from './servers.ts';
 
 /** Dev keys of protocol.md 1.6. */
 export const miner = {
@@ -213,6 +215,39 @@ export async function startClaimEndpoint(): Promise<ClaimEndpoint> {
         .sign(new TextEncoder().encode('a key that only the validator knows')),
     close: () => listener.close(),
   });
+}
+
+/** Create Service and Job of the GPU verification (kubernetes.md 3.5); the node port that was given to the Service. */
+export async function createBootstrap(kubeconfig: string, server: SimulatedServer): Promise<number> {
+  const config = new KubeConfig();
+  config.loadFromString(kubeconfig);
+  const namespace = 'chutes';
+  const labels = { app: 'graval', 'graval-node': server.name };
+  const service = await config.makeApiClient(CoreV1Api).createNamespacedService({
+    namespace,
+    body: {
+      metadata: { name: `graval-svc-${server.name}`, labels },
+      spec: { type: 'NodePort', selector: labels, ports: [{ port: 8000, targetPort: 8000 }] },
+    },
+  });
+  const env = { VALIDATOR_WHITELIST: validator.hotkey, MINER_HOTKEY_SS58: miner.hotkey };
+  const container = {
+    name: 'graval',
+    image: 'chutes-miner/graval-bootstrap:0.1.0',
+    env: Object.entries(env).map(([name, value]) => ({ name, value })),
+    resources: { limits: { 'nvidia.com/gpu': String(server.gpuCount) } },
+  };
+  await config.makeApiClient(BatchV1Api).createNamespacedJob({
+    namespace,
+    body: {
+      metadata: { name: `graval-${server.name}`, labels },
+      spec: {
+        backoffLimit: 3,
+        template: { metadata: { labels }, spec: { restartPolicy: 'OnFailure', containers: [container] } },
+      },
+    },
+  });
+  return service.spec?.ports?.[0]?.nodePort ?? 0;
 }
 
 export interface ManualClock extends Clock {
