@@ -175,10 +175,12 @@ test('a validator that is not there yet is waited for', async ({ server, connect
   await late.close();
 });
 
-test('an authentication without an answer is given up', async ({ server, connect, pauses }) => {
+test('an authentication without an answer is given up, and its socket closed before the next one opens', async (context) => {
+  const { server, connect, pauses } = context;
   server.policy.onAuthenticate = () => {};
   connect();
-  await until(() => pauses.length >= 1, 'given up');
+  await until(() => pauses.length >= 1 && server.peers.length >= 2, 'given up');
+  assert.is(server.peers[0]?.connected, false);
 });
 
 test('closing ends it, also during a pause', async ({ server, connect, pauses }) => {
