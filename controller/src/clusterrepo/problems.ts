@@ -52,7 +52,14 @@ const typeNames: Record<string, string> = {
   object: 'a map of fields',
 };
 
-const units: Record<string, string> = { string: ' characters', array: ' entries' };
+const units: Record<string, [one: string, more: string]> = {
+  string: [' character', ' characters'],
+  array: [' entry', ' entries'],
+};
+
+function withUnit(limit: number | bigint, origin: string): string {
+  return `${limit}${units[origin]?.[Number(limit) === 1 ? 0 : 1] ?? ''}`;
+}
 
 /** What a field may hold, from the issue that it raised. */
 export function formatAllowed(issue: z.core.$ZodIssue): string {
@@ -62,9 +69,9 @@ export function formatAllowed(issue: z.core.$ZodIssue): string {
     case 'invalid_type':
       return typeNames[issue.expected] ?? issue.expected;
     case 'too_small':
-      return `${issue.inclusive === false ? 'more than' : 'at least'} ${issue.minimum}${units[issue.origin] ?? ''}`;
+      return `${issue.inclusive === false ? 'more than' : 'at least'} ${withUnit(issue.minimum, issue.origin)}`;
     case 'too_big':
-      return `${issue.inclusive === false ? 'less than' : 'at most'} ${issue.maximum}${units[issue.origin] ?? ''}`;
+      return `${issue.inclusive === false ? 'less than' : 'at most'} ${withUnit(issue.maximum, issue.origin)}`;
     default:
       return issue.message.replace(/^must be /, '');
   }

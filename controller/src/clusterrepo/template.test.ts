@@ -1,0 +1,34 @@
+import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { minerConfig, serverConfig } from '../domain/config.ts';
+import { parseYamlFile } from './configfile.ts';
+import { readConfigFolder } from './configfolder.ts';
+
+const template = fileURLToPath(new URL('../../../cluster-repo-template', import.meta.url));
+const read = (path: string) => readFileSync(`${template}/${path}`, 'utf8');
+
+test('the template is a valid configuration without servers', async () => {
+  const { servers } = await readConfigFolder(template);
+  assert.is(servers.size, 0);
+});
+
+test('the template shows every field of miner.yaml with its default', () => {
+  const shown = parseYamlFile(read('miner.yaml'), 'miner.yaml', minerConfig);
+  const { hotkey, validators } = shown;
+  assert.equal(shown, minerConfig.parse({ hotkey, validators }));
+  for (const [section, defaults] of Object.entries(minerConfig.parse({ hotkey, validators }))) {
+    const names = typeof defaults === 'object' && !Array.isArray(defaults) ? Object.keys(defaults) : [section];
+    for (const name of names) assert.match(read('miner.yaml'), new RegExp(`^ *${name}:`, 'm'), `${name} is not shown`);
+  }
+});
+
+test('the example of a server is valid and shows every field', () => {
+  parseYamlFile(read('servers/example.yaml'), 'servers/example.yaml', serverConfig);
+  for (const name of Object.keys(serverConfig.shape)) {
+    assert.match(read('servers/example.yaml'), new RegExp(`^${name}:`, 'm'), `${name} is not shown`);
+  }
+});
+
+test.run();
