@@ -5,6 +5,7 @@ import { jobSpec } from './admission.ts';
 import { createDeadlines } from './deadlines.ts';
 import { type KubeObject, kubeTime } from './kube.ts';
 import { deletionDeadline, type Member } from './member.ts';
+import { isFinished } from './room.ts';
 import type { Change } from './store.ts';
 
 export interface JobController {
@@ -28,10 +29,6 @@ const alphabet = 'bcdfghjklmnpqrstvwxz2456789';
 
 function phaseOf(pod: KubeObject): string {
   return (pod.status as { phase?: string } | undefined)?.phase ?? 'Pending';
-}
-
-function isFinished(pod: KubeObject): boolean {
-  return ['Failed', 'Succeeded'].includes(phaseOf(pod));
 }
 
 function isReady(pod: KubeObject): boolean {

@@ -7,9 +7,10 @@ import type { KubeObject } from './kube.ts';
 import { firstStage, type Launch, launchSteps, type Outcome } from './launch.ts';
 import { type ModelSize, pullSeconds } from './launch-times.ts';
 import { deletionDeadline, type Member } from './member.ts';
-import { environmentOf, mainContainer, missingVolume, readPodSpec, requestsOf } from './podspec.ts';
+import { environmentOf, mainContainer, missingVolume, readPodSpec } from './podspec.ts';
 import { podStatus, rejectedStatus } from './podstatus.ts';
 import type { LaunchStep, Ledger, PodRecord, Stage } from './record.ts';
+import { isFinished, shortage } from './room.ts';
 import type { Change } from './store.ts';
 
 export interface KubeletOptions {
@@ -43,10 +44,6 @@ const maxShutdownSeconds = 20;
 
 function label(pod: KubeObject, key: string): string {
   return pod.metadata.labels?.[key] ?? '';
-}
-
-function isFinished(pod: KubeObject): boolean {
-  return ['Failed', 'Succeeded'].includes((pod.status as { phase?: string } | undefined)?.phase ?? '');
 }
 
 export function createKubelet(member: Member, options: KubeletOptions): Kubelet {
@@ -202,19 +199,6 @@ export function createKubelet(member: Member, options: KubeletOptions): Kubelet 
     enter(record, 'terminating', Math.min(grace, wish));
   }
 
-  /** Does the node have room for the pod beside those that are not finished? */
-  function shortage(pod: KubeObject): string | undefined {
-    const sum = { cpu: 0, memoryGiB: 0, diskGb: 0, gpus: 0 };
-    for (const other of store.list('pods', (each) => !isFinished(each) || each === pod)) {
-      const requests = requestsOf(readPodSpec(other));
-      for (const key of ['cpu', 'memoryGiB', 'diskGb', 'gpus'] as const) sum[key] += requests[key];
-    }
-    if (sum.cpu > server.cpus) return 'cpu';
-    if (sum.memoryGiB > server.memoryGiB) return 'memory';
-    if (sum.diskGb > server.diskGb) return 'ephemeral-storage';
-    return sum.gpus > server.gpuCount ? 'nvidia.com/gpu' : undefined;
-  }
-
   function take(pod: KubeObject): void {
     const { name, uid } = pod.metadata;
     const { nodeName } = readPodSpec(pod);
@@ -234,7 +218,7 @@ export function createKubelet(member: Member, options: KubeletOptions): Kubelet 
     };
     records.set(name, record);
     options.inspect(pod);
-    const lack = shortage(pod);
+    const lack = shortage(member, pod);
     if (lack) {
       record.stage = 'ended';
       member.setStatus(

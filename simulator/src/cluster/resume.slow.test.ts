@@ -2,41 +2,18 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { CoreV1Api, KubeConfig } from '@kubernetes/client-node';
-import { scaledClock } from '@miner/controller/domain/clock.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { type ClusterOptions, makeServers, type SimulatedCluster, startCluster } from './cluster.ts';
-import {
-  chuteManifest,
-  createRepository,
-  loopbackBase,
-  miner,
-  startClaimEndpoint,
-  until,
-  validator,
-} from './fixtures.ts';
+import { type ClusterOptions, type SimulatedCluster, startCluster } from './cluster.ts';
+import { startClaimEndpoint } from './fixture-claims.ts';
+import { clientsOf, clusterOptions, secretFor, servers } from './fixture-cluster.ts';
+import { chuteManifest, createRepository, until } from './fixtures.ts';
 
-const [server] = makeServers(1, 5, loopbackBase()) as [ReturnType<typeof makeServers>[number]];
+const [server] = servers;
+const optionsFor = (repository: string, more: Partial<ClusterOptions>) =>
+  clusterOptions(repository, { servers: [server], ...more });
 
-function optionsFor(repository: string, more: Partial<ClusterOptions>): ClusterOptions {
-  return {
-    servers: [server],
-    repository,
-    clock: scaledClock(400, Date.now()),
-    minerHotkey: miner.hotkey,
-    validator: { hotkey: validator.hotkey, api: '' },
-    modelSizes: () => ({ imageGb: 2, modelGb: 5, modelKey: 'model', warmupSeconds: 10 }),
-    random: Math.random,
-    ...more,
-  };
-}
-
-function coreOf(cluster: SimulatedCluster) {
-  const config = new KubeConfig();
-  config.loadFromString(cluster.kubeconfig(server.name));
-  return config.makeApiClient(CoreV1Api);
-}
+const coreOf = (cluster: SimulatedCluster) => clientsOf(cluster, server.name).core;
 
 function manifestOf(deploymentId: string, port: number): Record<string, string> {
   const ports = [port, port + 1] as const;
@@ -54,8 +31,7 @@ test('a cluster that was stopped in the middle of a launch goes on with it, at t
   await repository.commit(manifestOf(deploymentId, 30001));
   const before = await startCluster(options);
   const token = await claims.token('config-1');
-  const body = { metadata: { name: `launch-${deploymentId}` }, stringData: { token } };
-  await coreOf(before).createNamespacedSecret({ namespace: 'chutes', body });
+  await coreOf(before).createNamespacedSecret({ namespace: 'chutes', body: secretFor(deploymentId, token) });
   await until('it has claimed', () => before.stats().deployments[deploymentId]?.claimedAt !== undefined);
   const kubeconfig = before.kubeconfig(server.name);
   const times = before.stats().deployments[deploymentId];

@@ -56,22 +56,27 @@ export interface StateWriter {
   close(): void;
 }
 
+/** Real time between two writes; more when writing takes long. */
 const intervalMs = 500;
+const maxShare = 0.05;
 
 /** The file holds launch tokens: only its owner may read it. */
 export function createStateWriter(path: string, snapshot: () => ClusterState): StateWriter {
   let timer: NodeJS.Timeout | undefined;
+  let pause = intervalMs;
   let closed = false;
 
   function write(): void {
     timer = undefined;
+    const startedAt = performance.now();
     writeFileSync(`${path}.new`, JSON.stringify(snapshot()), { mode: 0o600 });
     renameSync(`${path}.new`, path);
+    pause = Math.max(intervalMs, (performance.now() - startedAt) / maxShare);
   }
 
   return {
     changed() {
-      if (!closed) timer ??= setTimeout(write, intervalMs);
+      if (!closed) timer ??= setTimeout(write, pause);
     },
     close() {
       closed = true;
