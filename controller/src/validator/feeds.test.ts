@@ -242,4 +242,17 @@ test('listeners hear of each round that brought something, and calls during a ro
   assert.is(heard, 1);
 });
 
+test('a round that is under way ends at once when the miner stops', async ({ validator, clock }) => {
+  validator.replies[chutes] = () => {};
+  const stop = new AbortController();
+  const log = pino({ level: 'silent' });
+  const keeper = createFeeds({ config: validator.config, signer: miner, clock, log, signal: stop.signal });
+  const round = keeper.refresh();
+  setTimeout(() => stop.abort(), 50);
+  const started = performance.now();
+  await round;
+  assert.ok(performance.now() - started < 2000);
+  assert.match(keeper.status().get('chutes')?.problem ?? '', 'abort');
+});
+
 test.run();

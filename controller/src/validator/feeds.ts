@@ -40,6 +40,8 @@ export interface FeedsOptions {
   log: Pick<Logger, 'warn'>;
   timeouts?: Partial<Timeouts>;
   random?: Random;
+  /** Ends a round that is under way, for shutting down. */
+  signal?: AbortSignal;
 }
 
 interface Round<T> {
@@ -117,9 +119,9 @@ function merge<T>(old: Feed<T>, round: Round<T>, source: FeedSource<T>, now: num
 
 /** Feeds of one validator; nothing is fetched before the first `refresh`. */
 export function createFeeds(options: FeedsOptions): FeedKeeper {
-  const { config, signer, clock, log, random = systemRandom } = options;
+  const { config, signer, clock, log, signal, random = systemRandom } = options;
   const timeouts = { ...defaultTimeouts, ...options.timeouts };
-  const requester = createRequester({ config, signer, clock, random, timeouts, log });
+  const requester = createRequester({ config, signer, clock, random, timeouts, log, signal });
   const listeners = new Set<() => void>();
   const status = new Map<FeedName, FeedStatus>();
   let current: Feeds = {

@@ -51,6 +51,8 @@ export interface RequesterOptions {
   random: Random;
   timeouts: Timeouts;
   log: Pick<Logger, 'warn'>;
+  /** Ends what is under way, for shutting down. */
+  signal?: AbortSignal | undefined;
 }
 
 const retryBaseMs = 500;
@@ -84,7 +86,7 @@ export function refusal(config: ValidatorConfig, call: Pick<Call, 'method' | 'pa
   return new MinerError('E-VALIDATOR', message, { detail: { status: answer.status, path, detail: detailOf(answer) } });
 }
 
-export function createRequester({ config, signer, clock, random, timeouts, log }: RequesterOptions): Requester {
+export function createRequester({ config, signer, clock, random, timeouts, log, signal }: RequesterOptions): Requester {
   const base = config.api.replace(/\/+$/, '');
 
   function headersOf(call: Call, body: string | undefined): SignedHeaders {
@@ -103,12 +105,13 @@ export function createRequester({ config, signer, clock, random, timeouts, log }
 
   async function once<T>(call: Call, use: (response: Response) => Promise<T>): Promise<T> {
     const body = call.body === undefined ? undefined : JSON.stringify(call.body);
+    const limit = AbortSignal.timeout(call.timeoutMs ?? timeouts.requestMs);
     try {
       const response = await fetch(base + call.path, {
         method: call.method,
         headers: headersOf(call, body),
         redirect: 'manual',
-        signal: AbortSignal.timeout(call.timeoutMs ?? timeouts.requestMs),
+        signal: signal ? AbortSignal.any([signal, limit]) : limit,
         ...(body === undefined ? {} : { body }),
       });
       return await use(response);
@@ -122,9 +125,9 @@ export function createRequester({ config, signer, clock, random, timeouts, log }
       try {
         return await once(call, use);
       } catch (error) {
-        if (attempt >= (call.attempts ?? 1)) throw error;
+        if (attempt >= (call.attempts ?? 1) || signal?.aborted) throw error;
         log.warn({ attempt, path: call.path.split('?')[0], reason: messageOf(error) }, 'trying again');
-        await clock.sleep(retryBaseMs * 2 ** (attempt - 1) * (0.5 + random()));
+        await clock.sleep(retryBaseMs * 2 ** (attempt - 1) * (0.5 + random()), signal);
       }
     }
   }
