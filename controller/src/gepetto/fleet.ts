@@ -15,12 +15,16 @@ export interface Room {
   freeDiskGb: number;
 }
 
-/** Room by server name; servers that may not take anything (locked, not healthy) are left out. */
+/**
+ * Room by server name; servers that may not take anything (locked, not healthy) are left out. So is one without a file on `main`: it is
+ * still being added, and the GPU verification holds its GPUs.
+ */
 export function roomOf(world: World): Map<string, Room> {
   const taken = takenOf(world);
   const rooms = new Map<string, Room>();
   for (const server of world.servers) {
-    if (server.locked || world.health.get(server.name)?.state !== 'healthy') continue;
+    if (server.locked || !world.configuredServers.has(server.name)) continue;
+    if (world.health.get(server.name)?.state !== 'healthy') continue;
     const held = taken.get(server.name) ?? { gpus: new Set(), ports: new Set<number>(), diskGb: 0 };
     const freeGpus = new Map<string, string[]>();
     for (const gpu of server.gpus) {

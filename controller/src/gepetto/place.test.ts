@@ -179,6 +179,10 @@ test('P13 W1 a GPU whose old pod still drains is not given out', () => {
   assert.equal(placements({ ...world, lifecycles: new Map([[old.deploymentId, gone]]) }), ['x@b'], 'pod gone');
 });
 
+test('a server that main does not name yet takes nothing: the GPU verification still holds its GPUs', () => {
+  assert.equal(placements(f.world({ chutes: [f.chute('x')] }, { configuredServers: new Set() })), []);
+});
+
 test('a paused policy places nothing', () => {
   assert.equal(placements(f.world({ chutes: [f.chute('x')] }), { mode: 'paused' }), []);
 });

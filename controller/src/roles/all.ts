@@ -11,6 +11,7 @@ import { createInProcessBus } from '../bus/inprocess.ts';
 import { openClusterRepo } from '../clusterrepo/clusterrepo.ts';
 import { readConfigFolder } from '../clusterrepo/configfolder.ts';
 import { scaledClock, systemClock } from '../domain/clock.ts';
+import type { DeploymentSpec } from '../domain/deployment.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
 import type { MainTree, Store } from '../domain/ports.ts';
 import { openMembers } from '../kubernetes/members.ts';
@@ -103,7 +104,7 @@ export async function runAll(options: AllOptions): Promise<RunningMiner> {
     clock,
     log,
   });
-  await dropHalfAdded(store, nodes, main(), log);
+  await dropHalfAdded(store, nodes, main(), (await repo.readLive()).deployments, log);
   const stopping = new AbortController();
   const inventory = createInventory({
     members,
@@ -150,6 +151,7 @@ export async function runAll(options: AllOptions): Promise<RunningMiner> {
     nodes,
     repo,
     status,
+    observe: () => members.observe(),
     undeploy(deploymentIds: readonly string[]) {
       for (const deploymentId of deploymentIds) hints.undeployRequests.add(deploymentId);
       running.gepetto.wake();
@@ -164,6 +166,7 @@ export async function runAll(options: AllOptions): Promise<RunningMiner> {
     async stop() {
       stopping.abort();
       await api.close();
+      await nodes.stop();
       await running.gepetto.stop();
       await running.validators.stop();
       await inventory.settled();
@@ -182,9 +185,16 @@ function demandOwnHotkey(main: MainTree, address: string): void {
 }
 
 /** A crash while a server was being added leaves a row without a file on `main`; it would block adding it again. */
-async function dropHalfAdded(store: Store, nodes: Nodes, main: MainTree, log: Logger): Promise<void> {
-  for (const { name, gpus } of await store.servers()) {
-    if (main.servers.has(name) || gpus.every((gpu) => gpu.verified)) continue;
+async function dropHalfAdded(
+  store: Store,
+  nodes: Nodes,
+  main: MainTree,
+  live: ReadonlyMap<string, DeploymentSpec>,
+  log: Logger,
+): Promise<void> {
+  const inUse = new Set([...live.values()].map((spec) => spec.server));
+  for (const { name } of await store.servers()) {
+    if (main.servers.has(name) || inUse.has(name)) continue;
     log.warn({ server: name }, 'was being added when the miner stopped; taken out again');
     await nodes.deleteNode(name).catch((error: unknown) => log.warn({ server: name }, messageOf(error)));
   }

@@ -36,7 +36,7 @@ export function openValidators({ configs, signer, clock, bus, log, pollMs, onFee
   const stopped = new AbortController();
   const parts = configs.map((config) => {
     const common = { config, signer, clock, log };
-    const keeper = createFeeds(common);
+    const keeper = createFeeds({ ...common, signal: stopped.signal });
     keeper.onChange(onFeeds);
     const socket = connectSocket({ ...common, onEvent: (event) => bus.publish(event) });
     let hurry = new AbortController();

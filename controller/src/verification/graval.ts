@@ -212,11 +212,14 @@ export async function runGraval(job: Job): Promise<void> {
   stopIfAborted(signal);
   try {
     await verifyGpus(job, described, await startBootstrap(job, described));
-  } finally {
-    await deps.members.stopBootstrap(described.name).catch((error: unknown) => {
-      deps.log.warn({ server: described.name, reason: messageOf(error) }, 'GPU verification could not be cleaned up');
+  } catch (error) {
+    await deps.members.stopBootstrap(described.name).catch((failure: unknown) => {
+      deps.log.warn({ server: described.name, reason: messageOf(failure) }, 'GPU verification could not be cleaned up');
     });
+    throw error;
   }
+  // The file on main opens the server for chutes, so the verification must have let go of the GPUs before.
+  await deps.members.stopBootstrap(described.name);
   progress(`writing servers/${described.name}.yaml`);
   await commitServer(job);
 }
