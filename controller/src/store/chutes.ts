@@ -1,9 +1,10 @@
 // The chutes of the feeds, so that a restart plans before the first feed arrives.
 
-import { getTableColumns, type SQL, sql } from 'drizzle-orm';
+import type { SQL } from 'drizzle-orm';
 import type { Chute } from '../domain/chute.ts';
 import type { Store } from '../domain/ports.ts';
 import type { Database } from './database.ts';
+import { getTableColumns, sql } from './drizzle.ts';
 import { distinct, excludedColumns, rowsParameter, selectFromRows, withoutNulls } from './rows.ts';
 import { chutes } from './schema.ts';
 

@@ -1,6 +1,5 @@
 // What a Store does, whichever database is behind it: run by the tests of each driver.
 
-import { sql } from 'drizzle-orm';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { auditContract } from './contract/audit.ts';
@@ -11,6 +10,7 @@ import { serverContract } from './contract/servers.ts';
 import { tableContract } from './contract/tables.ts';
 import { type Rule, rejection, type World } from './contract/world.ts';
 import type { Database, OpenDatabase } from './database.ts';
+import { sql } from './drizzle.ts';
 import { storeOn } from './store.ts';
 
 const parts = {

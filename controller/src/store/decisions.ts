@@ -1,10 +1,10 @@
 // The journal of decisions. A decision is written when it is made and again when its commit is known.
 
-import { desc, sql } from 'drizzle-orm';
 import { parse, stringify } from 'lossless-json';
 import type { Alternative, Decision } from '../domain/decision.ts';
 import type { Store, StoredDecision } from '../domain/ports.ts';
 import type { Database } from './database.ts';
+import { desc, sql } from './drizzle.ts';
 import { distinct, excludedColumns, namedRows, type RowOf, selectFromRows, storableText } from './rows.ts';
 import { decisions } from './schema.ts';
 

@@ -1,10 +1,11 @@
 // What happened to each deployment and when. Every function may be repeated: times and links keep their first value.
 
-import { and, eq, getTableColumns, isNull, or, type SQL, sql } from 'drizzle-orm';
+import type { SQL } from 'drizzle-orm';
 import type { DeploymentLifecycle } from '../domain/deployment.ts';
 import { MinerError } from '../domain/errors.ts';
 import type { LifecycleStep, Store } from '../domain/ports.ts';
 import type { Database } from './database.ts';
+import { and, eq, getTableColumns, isNull, or, sql } from './drizzle.ts';
 import { driverFault } from './failures.ts';
 import { distinct, idsParameter, inIds, rowsParameter, selectFromRows, withoutNulls } from './rows.ts';
 import { deployments, servers } from './schema.ts';

@@ -5,10 +5,9 @@ import { existsSync, readdirSync } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { PGlite } from '@electric-sql/pglite';
-import { drizzle } from 'drizzle-orm/pglite';
-import { migrate } from 'drizzle-orm/pglite/migrator';
 import { MinerError } from '../domain/errors.ts';
 import { type Database, migrationsFolder, type OpenDatabase } from './database.ts';
+import { pgliteDriver } from './drizzle.ts';
 import { takeLock } from './lock.ts';
 import { unpackTemplate } from './template.ts';
 
@@ -36,6 +35,7 @@ export async function openFolder(folder: string): Promise<OpenDatabase> {
       throw new MinerError('E-STORE', `folder ${dir} holds something else than a store`);
     client = new PGlite({ dataDir: dir, relaxedDurability: false });
     await client.waitReady;
+    const { drizzle, migrate } = pgliteDriver();
     const db = drizzle(client);
     await migrate(db, { migrationsFolder });
     return { db: db satisfies Database, close: closing(client, release) };

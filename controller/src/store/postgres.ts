@@ -1,10 +1,8 @@
 // PostgreSQL through the driver `postgres`. Processes that start at the same time migrate one after the other.
 
-import { sql } from 'drizzle-orm';
-import { drizzle } from 'drizzle-orm/postgres-js';
-import { migrate } from 'drizzle-orm/postgres-js/migrator';
 import postgres from 'postgres';
 import { type Database, migrationsFolder, type OpenDatabase } from './database.ts';
+import { postgresDriver, sql } from './drizzle.ts';
 
 /** Any fixed number that no other program on this database uses. */
 const migrationLock = 7_203_418_650;
@@ -15,6 +13,8 @@ const shared = {
   // Whatever the settings of role and database are, times are written in a form that Date.parse reads.
   connection: { application_name: 'chutes-miner', DateStyle: 'ISO', TimeZone: 'UTC' },
 };
+
+const { drizzle, migrate } = postgresDriver();
 
 async function migrateAlone(url: string): Promise<void> {
   const client = postgres(url, { ...shared, max: 1, connection: { ...shared.connection, lock_timeout: 60_000 } });

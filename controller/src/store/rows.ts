@@ -1,8 +1,9 @@
 // Many rows in one statement: they travel as one JSON parameter, so a batch of any size is one round trip and one prepared statement,
 // where a VALUES list ends at 65,535 parameters.
 
-import { getTableColumns, is, type SQL, sql } from 'drizzle-orm';
-import { PgCustomColumn, type PgTable } from 'drizzle-orm/pg-core';
+import type { SQL } from 'drizzle-orm';
+import type { PgTable } from 'drizzle-orm/pg-core';
+import { getTableColumns, is, PgCustomColumn, sql } from './drizzle.ts';
 
 /** PostgreSQL takes neither NUL nor lone surrogates in a text; a foreign text must not make a whole batch fail. */
 export function storableText(text: string): string {

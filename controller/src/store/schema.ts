@@ -1,7 +1,9 @@
 // The tables, once for PostgreSQL and PGlite. Names are upstream's where a table exists there (protocol.md 8); times are milliseconds
 // in the program and timestamptz in the database. The SQL that makes them is in migrations/; a test compares the two.
 
-import { sql } from 'drizzle-orm';
+import type { ChutePort } from '../domain/chute.ts';
+import type { Decision } from '../domain/decision.ts';
+import type { DeviceInfo } from '../domain/server.ts';
 import {
   bigint,
   boolean,
@@ -13,12 +15,10 @@ import {
   jsonb,
   pgTable,
   primaryKey,
+  sql,
   text,
   unique,
-} from 'drizzle-orm/pg-core';
-import type { ChutePort } from '../domain/chute.ts';
-import type { Decision } from '../domain/decision.ts';
-import type { DeviceInfo } from '../domain/server.ts';
+} from './drizzle.ts';
 
 /** Milliseconds since the Unix epoch; fractions of a millisecond are dropped. */
 const instant = customType<{ data: number; driverData: string }>({

@@ -1,10 +1,10 @@
 // Servers and their GPUs: the inventory the operator gave and the verification found.
 
-import { asc, eq, sql } from 'drizzle-orm';
 import { MinerError } from '../domain/errors.ts';
 import type { Store } from '../domain/ports.ts';
 import type { Gpu, Server } from '../domain/server.ts';
 import type { Database } from './database.ts';
+import { asc, eq, sql } from './drizzle.ts';
 import { driverFault } from './failures.ts';
 import { idsParameter, inIds, storableText, withoutNulls } from './rows.ts';
 import { gpus, servers } from './schema.ts';

@@ -1,8 +1,7 @@
 // The migrations and schema.ts must say the same.
 
-import { is } from 'drizzle-orm';
-import { getTableConfig, PgTable } from 'drizzle-orm/pg-core';
 import * as assert from 'uvu/assert';
+import { getTableConfig, is, PgTable } from '../drizzle.ts';
 import * as schema from '../schema.ts';
 import type { Rule } from './world.ts';
 
