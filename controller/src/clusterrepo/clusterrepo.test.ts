@@ -70,6 +70,26 @@ test('an empty folder becomes a repository; a new one needs its template', async
   clean();
 });
 
+test('a start that was cut short is made good by the next', async () => {
+  const { dir, gitdir, remove: clean } = makeTestDir();
+  mkdirSync(gitdir);
+  writeFileSync(join(gitdir, 'HEAD'), 'ref: refs/heads/main\n');
+  writeFileSync(join(gitdir, 'tmp_0123456789ab'), 'half a file');
+  await openClusterRepo(optionsFor(dir));
+  git(gitdir, 'update-ref', '-d', 'refs/heads/live');
+  const repo = await openClusterRepo(optionsFor(dir));
+  assert.is((await repo.readLive()).deployments.size, 0);
+  assert.is(git(gitdir, 'fsck', '--strict'), '');
+  clean();
+});
+
+test('a repository in a layout that is not supported is refused', async () => {
+  const { dir, gitdir, remove: clean } = makeTestDir();
+  git(dir, 'init', '--quiet', '--bare', '--object-format=sha256', gitdir);
+  assert.match((await refusal(openClusterRepo(optionsFor(dir)), 'E-GIT-REPOSITORY')).message, /sha256/);
+  clean();
+});
+
 test('what is committed is read back, by this process and by the next', async () => {
   await withRepo(async (repo, { dir, gitdir }) => {
     const specs = [specAt(1, 0), specAt(1, 1), specAt(2, 0)];

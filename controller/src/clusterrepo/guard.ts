@@ -15,13 +15,16 @@ export interface Violation {
   message: string;
 }
 
+type Tree = ReadonlyMap<string, ParsedManifest>;
+
 export interface GuardContext {
+  /** At least those of the files that are checked. */
   servers: ReadonlyMap<string, Server>;
   config: MinerConfig;
-  /** Files that are new or differ from the last commit; the rules about one file are checked for these. Default: all. */
+  /** Files that are new or differ from the last commit: only what concerns them is checked. Default: all. */
   changed?: ReadonlySet<string> | undefined;
   /** The tree before; a file in both must be the same. */
-  before?: ReadonlyMap<string, ParsedManifest> | undefined;
+  before?: Tree | undefined;
   /** GPUs that the deployment's chute needs, where the chute is known. */
   gpuCount?: ((spec: DeploymentSpec) => number | undefined) | undefined;
 }
@@ -61,29 +64,47 @@ function* checkFile(manifest: ParsedManifest, context: GuardContext): Generator<
   }
 }
 
-/** First file that took each key, and a violation for every further one. */
-function once(code: ViolationCode, what: string): (key: string, path: string) => Violation | undefined {
+type Claim = (kind: string, key: string, path: string) => Violation | undefined;
+
+/** Remembers which file took a GPU or a node port first; a second one is a violation. */
+function createClaims(code: ViolationCode, what: string): Claim {
   const holders = new Map<string, string>();
-  return (key, path) => {
-    const holder = holders.get(key);
-    if (holder === undefined) holders.set(key, path);
-    return holder === undefined
-      ? undefined
-      : { code, paths: [...new Set([holder, path])].sort(), message: `${what} ${key} is given twice` };
+  return (scope, key, path) => {
+    const full = scope + key;
+    const holder = holders.get(full);
+    if (holder === undefined) holders.set(full, path);
+    if (holder === undefined) return undefined;
+    return { code, paths: [...new Set([holder, path])].sort(), message: `${what} ${key} is given twice` };
   };
 }
 
-function* checkShared(tree: ReadonlyMap<string, ParsedManifest>): Generator<Violation> {
-  const gpu = once('gpu-twice', 'GPU');
-  const port = once('node-port-twice', 'node port');
-  for (const { path, content } of tree.values()) {
+/** What a check is about: the servers and GPUs of the changed files, or (undefined) all. */
+interface Scope {
+  servers: ReadonlySet<string> | undefined;
+  gpuIds: ReadonlySet<string> | undefined;
+}
+
+function scopeOf(tree: Tree, changed: ReadonlySet<string> | undefined): Scope {
+  if (!changed) return { servers: undefined, gpuIds: undefined };
+  const manifests = [...changed].flatMap((path) => tree.get(path) ?? []);
+  return {
+    servers: new Set(manifests.map(({ server }) => server)),
+    gpuIds: new Set(manifests.flatMap(({ content }) => content?.spec.gpuIds ?? [])),
+  };
+}
+
+function* checkShared(tree: Tree, scope: Scope): Generator<Violation> {
+  const claimGpu = createClaims('gpu-twice', 'GPU');
+  const claimPort = createClaims('node-port-twice', 'node port');
+  for (const { path, server, content } of tree.values()) {
     if (!content) continue;
     for (const gpuId of content.spec.gpuIds) {
-      const violation = gpu(gpuId, path);
+      const violation = scope.gpuIds?.has(gpuId) === false ? undefined : claimGpu('', gpuId, path);
       if (violation) yield violation;
     }
+    if (scope.servers?.has(server) === false) continue;
     for (const { nodePort } of content.spec.ports) {
-      const violation = port(`${content.spec.server}:${nodePort}`, path);
+      const violation = claimPort(`${server}:`, String(nodePort), path);
       if (violation) yield violation;
     }
   }
@@ -97,9 +118,10 @@ interface Load {
   unreadable: string[];
 }
 
-function loads(tree: ReadonlyMap<string, ParsedManifest>): Map<string, Load> {
+function loads(tree: Tree, scope: Scope): Map<string, Load> {
   const found = new Map<string, Load>();
   for (const { path, server, content } of tree.values()) {
+    if (scope.servers?.has(server) === false) continue;
     let load = found.get(server);
     if (!load) {
       load = { paths: [], cpu: 0, memoryGi: 0, diskGi: 0, unreadable: [] };
@@ -117,8 +139,8 @@ function loads(tree: ReadonlyMap<string, ParsedManifest>): Map<string, Load> {
   return found;
 }
 
-function* checkServers(tree: ReadonlyMap<string, ParsedManifest>, { servers }: GuardContext): Generator<Violation> {
-  for (const [name, load] of loads(tree)) {
+function* checkServers(tree: Tree, scope: Scope, servers: GuardContext['servers']): Generator<Violation> {
+  for (const [name, load] of loads(tree, scope)) {
     const paths = [...load.paths].sort();
     if (load.unreadable.length > 0 && paths.length > load.unreadable.length) {
       // Its GPUs and ports are unknown, and Argo CD cannot apply the folder: nothing may be added beside it.
@@ -145,16 +167,16 @@ function* checkServers(tree: ReadonlyMap<string, ParsedManifest>, { servers }: G
 }
 
 /**
- * Every rule of the tree that is broken; empty when it may be written. Rules about one file are checked for `changed`, rules across
- * files for all. A caller may go on with violations among unchanged files alone: they were there before.
+ * Every rule of the tree that is broken; empty when it may be written. With `changed` only what these files are part of is checked:
+ * each by itself, their servers, and everybody who holds one of their GPUs. The rest was checked when it was written.
  */
-export function guardTree(tree: ReadonlyMap<string, ParsedManifest>, context: GuardContext): Violation[] {
-  const paths = context.changed ?? tree.keys();
+export function guardTree(tree: Tree, context: GuardContext): Violation[] {
   const violations: Violation[] = [];
-  for (const path of paths) {
+  for (const path of context.changed ?? tree.keys()) {
     const manifest = tree.get(path);
     if (manifest) violations.push(...checkFile(manifest, context));
   }
-  violations.push(...checkShared(tree), ...checkServers(tree, context));
+  const scope = scopeOf(tree, context.changed);
+  violations.push(...checkShared(tree, scope), ...checkServers(tree, scope, context.servers));
   return violations;
 }

@@ -11,7 +11,7 @@ import { MinerError, messageOf } from '../domain/errors.ts';
 import type { LiveBatch, LiveTree } from '../domain/ports.ts';
 import type { Server } from '../domain/server.ts';
 import type { guardTree, Violation } from './guard.ts';
-import { deploymentsOf, type LiveState, type OnBadFile, openLiveTree } from './livetree.ts';
+import { type LiveState, type OnBadFile, openLiveTree } from './livetree.ts';
 import { type ParsedManifest, parseManifest } from './manifest.ts';
 import { commitMessage } from './message.ts';
 import { deploymentPath } from './misfits.ts';
@@ -66,8 +66,8 @@ function sameSpec(read: DeploymentSpec, decided: DeploymentSpec): boolean {
   return fields.every((field) => isDeepStrictEqual(read[field], decided[field]));
 }
 
-function liveTree({ commit, files }: LiveState): LiveTree {
-  return { commit, deployments: deploymentsOf(files) };
+function liveTree({ commit, deployments }: LiveState): LiveTree {
+  return { commit, deployments };
 }
 
 /** Calls run one after the other. */
@@ -133,19 +133,20 @@ export function openLiveBranch(repository: Repository, options: LiveOptions): Li
     return draft;
   }
 
-  function serversOf(files: ReadonlyMap<string, ParsedManifest>): Map<string, Server> {
+  function serversOf({ files, changed }: Draft): Map<string, Server> {
     const servers = new Map<string, Server>();
-    for (const { content } of files.values()) {
-      if (!content || servers.has(content.spec.server)) continue;
-      const found = options.lookup(content.spec);
-      if (found) servers.set(content.spec.server, found.server);
+    for (const path of changed) {
+      const spec = files.get(path)?.content?.spec;
+      const found = spec && options.lookup(spec);
+      if (found) servers.set(spec.server, found.server);
     }
     return servers;
   }
 
-  function demandGuarded({ files, changed, violations }: Draft, before: LiveState, config: MinerConfig): void {
+  function demandGuarded(draft: Draft, before: LiveState, config: MinerConfig): void {
+    const { files, changed, violations } = draft;
     const found = options.guard(files, {
-      servers: serversOf(files),
+      servers: serversOf(draft),
       config,
       changed,
       before: before.files,
@@ -178,7 +179,7 @@ export function openLiveBranch(repository: Repository, options: LiveOptions): Li
       message,
       at: options.clock.now(),
     });
-    return liveTree(await tree.at(next, draft.files));
+    return liveTree(tree.adopt(next, draft.files));
   }
 
   return {

@@ -10,6 +10,8 @@ export interface LiveState {
   commit: string;
   /** By path; everything below `chutes/<server>/`. */
   files: ReadonlyMap<string, ParsedManifest>;
+  /** Of the files that can be read, by deployment id. */
+  deployments: ReadonlyMap<string, DeploymentSpec>;
 }
 
 export type OnBadFile = (path: string, problem: string) => void;
@@ -21,7 +23,7 @@ interface Wanted {
   oid: string;
 }
 
-export function deploymentsOf(files: ReadonlyMap<string, ParsedManifest>): Map<string, DeploymentSpec> {
+function deploymentsOf(files: ReadonlyMap<string, ParsedManifest>): Map<string, DeploymentSpec> {
   const deployments = new Map<string, DeploymentSpec>();
   for (const { content } of files.values()) {
     if (content) deployments.set(content.spec.deploymentId, content.spec);
@@ -75,7 +77,7 @@ export function openLiveTree(repository: Repository, onBadFile: OnBadFile | unde
     return missing;
   }
 
-  /** `known`: files that need not be read, besides those of the last state. */
+  /** `known`: files that need not be read again if they are still the same. */
   async function load(commit: string, known: ReadonlyMap<string, ParsedManifest>): Promise<LiveState> {
     const files = new Map<string, ParsedManifest>();
     const missing: Wanted[] = [];
@@ -85,13 +87,18 @@ export function openLiveTree(repository: Repository, onBadFile: OnBadFile | unde
       missing.push(...sortFolder(server, await objects.readTree(folder), known, files));
     }
     for (const manifest of await parseAll(missing)) files.set(manifest.path, manifest);
-    return { commit, files };
+    return { commit, files, deployments: deploymentsOf(files) };
   }
 
   return {
     /** State at a commit of `live`. */
-    async at(commit: string, known?: ReadonlyMap<string, ParsedManifest>): Promise<LiveState> {
-      if (state?.commit !== commit) state = await load(commit, known ?? state?.files ?? new Map());
+    async at(commit: string): Promise<LiveState> {
+      if (state?.commit !== commit) state = await load(commit, state?.files ?? new Map());
+      return state;
+    },
+    /** Go on from a commit made here, whose files are known. */
+    adopt(commit: string, files: ReadonlyMap<string, ParsedManifest>): LiveState {
+      state = { commit, files, deployments: deploymentsOf(files) };
       return state;
     },
   };

@@ -119,7 +119,8 @@ export function parseManifest(text: string, path: string, oid: string): ParsedMa
   if (problem !== undefined) return unreadable(problem);
   try {
     const read = readContent(documents, path);
-    const content = path === deploymentPath(read.content.spec) ? read.content : undefined;
+    // A copy, because strings cut out of the text would keep all of it in memory.
+    const content = path === deploymentPath(read.content.spec) ? structuredClone(read.content) : undefined;
     return { path, oid, server, content, findings: [...findings, ...read.findings] };
   } catch (error) {
     return unreadable(messageOf(error));

@@ -1,15 +1,14 @@
 // The object store of a bare repository: objects are complete and on disk before `write` returns, children before what names them.
-// Loose objects are read here, because thousands are read at a start; packed ones through isomorphic-git.
+// Few new objects become files of their own, many become one pack.
 
 import { createHash } from 'node:crypto';
-import fs from 'node:fs';
 import { readFile, utimes } from 'node:fs/promises';
 import { join } from 'node:path';
 import { deflateSync, inflateSync } from 'node:zlib';
-import git from 'isomorphic-git';
 import { MinerError, messageOf } from '../domain/errors.ts';
 import { isErrno, writeWhole } from './files.ts';
 import { encodePack } from './pack.ts';
+import { openPacks, type PackedObject } from './packread.ts';
 import { decodeTree, type TreeEntries } from './trees.ts';
 
 export type ObjectType = 'blob' | 'tree' | 'commit';
@@ -64,21 +63,26 @@ function unwrap(oid: string, type: ObjectType, deflated: Buffer): Buffer {
 }
 
 export function openObjects(gitdir: string): ObjectStore {
-  const packCache = {};
+  const packs = openPacks(gitdir);
   const trees = new Map<string, TreeEntries>();
   const pathOf = (oid: string) => join(gitdir, 'objects', oid.slice(0, 2), oid.slice(2));
 
-  async function readPacked(oid: string, type: ObjectType): Promise<Buffer> {
+  function readPacked(oid: string, type: ObjectType): Buffer {
+    let found: PackedObject | undefined;
     try {
-      const found = await git.readObject({ fs, gitdir, oid, format: 'content', cache: packCache });
-      if (found.type !== type) throw damaged(oid, `is a ${found.type}, not a ${type}`);
-      return Buffer.from(found.object as Uint8Array);
+      found = packs.read(oid);
     } catch (error) {
-      throw error instanceof MinerError ? error : damaged(oid, `cannot be read: ${messageOf(error)}`, error);
+      throw damaged(oid, `cannot be read: ${messageOf(error)}`, error);
     }
+    if (!found) throw damaged(oid, 'is missing');
+    if (found.type !== type) throw damaged(oid, `is a ${found.type}, not a ${type}`);
+    if (hashOf(wrap(type, found.content)) !== oid) throw damaged(oid, 'does not have the content its name stands for');
+    return found.content;
   }
 
   async function read(oid: string, type: ObjectType): Promise<Buffer> {
+    // Most objects are in a pack after `git gc`; a miss on the disk costs more than a look into the indexes.
+    if (packs.knows(oid)) return readPacked(oid, type);
     let deflated: Buffer;
     try {
       deflated = await readFile(pathOf(oid));

@@ -7,7 +7,8 @@ import { MinerError } from '../domain/errors.ts';
 /** The text has a form that this reader does not know. */
 class Unknown extends Error {}
 
-const key = /^(?:([A-Za-z/][A-Za-z0-9_./@-]*)|("(?:[^"\\]|\\.)*")):(?: (.*))?$/;
+const plainKey = /^[A-Za-z/][A-Za-z0-9_./@-]*$/;
+const quotedKey = /^("(?:[^"\\]|\\.)*"):(?: (.*))?$/;
 const plainText = /^(?:[A-Za-z/][A-Za-z0-9_./@:-]*|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 const words = /^(?:y|n|yes|no|on|off|true|false|null)$/i;
 const longestWord = 5;
@@ -50,6 +51,37 @@ function scalar(text: string): unknown {
   throw new Unknown();
 }
 
+/** Names of fields seen before: the same few are in every manifest. */
+const knownKeys = new Map<string, string>();
+const knownKeysKept = 1000;
+
+function keyNamed(text: string): string | undefined {
+  const known = knownKeys.get(text);
+  if (known !== undefined) return known;
+  if (!plainKey.test(text)) return undefined;
+  if (knownKeys.size < knownKeysKept) knownKeys.set(text, text);
+  return text;
+}
+
+interface Field {
+  name: string;
+  /** What stands behind the colon on the same line. */
+  rest: string;
+}
+
+/** Undefined for a line that is no field of a mapping. */
+function fieldOf(line: string): Field | undefined {
+  if (line.startsWith('"')) {
+    const match = quotedKey.exec(line);
+    return match ? { name: quoted(match[1] ?? ''), rest: match[2] ?? '' } : undefined;
+  }
+  const colon = line.indexOf(':');
+  const ends = colon === line.length - 1;
+  if (colon < 1 || !(ends || line.charCodeAt(colon + 1) === 0x20)) return undefined;
+  const name = keyNamed(line.slice(0, colon));
+  return name === undefined ? undefined : { name, rest: line.slice(colon + 2) };
+}
+
 function indentOf(line: string): number {
   let indent = 0;
   while (line.charCodeAt(indent) === 0x20) indent++;
@@ -76,9 +108,9 @@ function block(cursor: Cursor, header: string, parent: number): string {
 }
 
 /** What stands after `key:` or `- ` in a collection at `indent`. */
-function value(cursor: Cursor, rest: string | undefined, indent: number): unknown {
+function value(cursor: Cursor, rest: string, indent: number): unknown {
   if (rest === '|' || rest === '|-' || rest === '|+') return block(cursor, rest, indent);
-  if (rest !== undefined && rest !== '') return scalar(rest);
+  if (rest !== '') return scalar(rest);
   const next = cursor.lines[cursor.at] ?? '';
   const inner = indentOf(next);
   if (inner > indent) return collection(cursor, inner);
@@ -92,7 +124,7 @@ function sequence(cursor: Cursor, indent: number): unknown[] {
     const line = cursor.lines[cursor.at] ?? '';
     if (indentOf(line) !== indent || !line.startsWith('- ', indent)) break;
     const rest = line.slice(indent + 2);
-    if (rest.startsWith('- ') || key.test(rest)) {
+    if (rest.startsWith('- ') || fieldOf(rest)) {
       // A collection that begins on the line of its dash, as if it had begun below.
       cursor.lines[cursor.at] = `${' '.repeat(indent + 2)}${rest}`;
       items.push(collection(cursor, indent + 2));
@@ -110,12 +142,12 @@ function mapping(cursor: Cursor, indent: number): Record<string, unknown> {
   for (; cursor.at < cursor.lines.length; ) {
     const line = cursor.lines[cursor.at] ?? '';
     if (indentOf(line) !== indent) break;
-    const match = key.exec(line.slice(indent));
-    if (!match) break;
+    const field = fieldOf(line.slice(indent));
+    if (!field) break;
     cursor.at++;
-    const name = match[2] === undefined ? (match[1] ?? '') : quoted(match[2]);
+    const { name, rest } = field;
     if (isWord(name) || name === '__proto__' || Object.hasOwn(entries, name)) throw new Unknown();
-    entries[name] = value(cursor, match[3], indent);
+    entries[name] = value(cursor, rest, indent);
   }
   return entries;
 }
@@ -123,7 +155,7 @@ function mapping(cursor: Cursor, indent: number): Record<string, unknown> {
 function collection(cursor: Cursor, indent: number): unknown {
   const line = cursor.lines[cursor.at] ?? '';
   if (line.startsWith('- ', indent)) return sequence(cursor, indent);
-  if (!key.test(line.slice(indent))) throw new Unknown();
+  if (!fieldOf(line.slice(indent))) throw new Unknown();
   return mapping(cursor, indent);
 }
 
