@@ -1,6 +1,6 @@
 // A client of the miner API: signed requests, and the progress stream of add-node (protocol.md 4.1). Signs each request anew.
 
-import { type SignedContent, managementHeaders } from '@miner/controller/signing/sign.ts';
+import { managementHeaders, type SignedContent } from '@miner/controller/signing/sign.ts';
 import type { Signer } from '@miner/controller/signing/sr25519.ts';
 
 /** The API said no: `status` and its own words. */
@@ -43,7 +43,10 @@ export function createMinerApi(baseUrl: string, signer: Signer): MinerApi {
     const content: SignedContent = body === undefined ? { purpose: 'management' } : { body };
     const response = await fetch(`${baseUrl.replace(/\/$/, '')}${path}`, {
       method,
-      headers: { ...managementHeaders(signer, content), ...(body !== undefined && { 'Content-Type': 'application/json' }) },
+      headers: {
+        ...managementHeaders(signer, content),
+        ...(body !== undefined && { 'Content-Type': 'application/json' }),
+      },
       ...(body !== undefined && { body }),
       signal: AbortSignal.timeout(timeoutMs),
     });

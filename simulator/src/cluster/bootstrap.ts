@@ -4,6 +4,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '@miner/controller/domain/clock.ts';
 import { toJson } from '../lossless.ts';
+import type { ProofSizes } from '../refc1.ts';
 import { infoAnswer } from '../refc1.ts';
 import { answerProve, readProveRequest } from '../refc1-wire.ts';
 import { modelOf, type SimulatedDevice } from './devices.ts';
@@ -12,6 +13,7 @@ import { isSigned, type SignatureCheck } from './signed.ts';
 
 export interface BootstrapOptions {
   devices: readonly SimulatedDevice[];
+  proofSizes: ProofSizes;
   gpuShortRef: string;
   /** Environment of the pod: MINER_HOTKEY_SS58 and VALIDATOR_WHITELIST (comma list). */
   minerHotkey: string;
@@ -36,7 +38,7 @@ export function bootstrapHandler(
     const work = queue.then(async () => {
       const startedAt = clock.now();
       const request = readProveRequest(body);
-      const reply = toJson(answerProve(request, devices));
+      const reply = toJson(answerProve(request, devices, options.proofSizes));
       const { iterations, estimateSeconds } = modelOf(options.gpuShortRef).graval;
       const seconds = (estimateSeconds * request.iterations) / iterations;
       await clock.sleep(Math.max(0, startedAt + seconds * 1000 - clock.now()), signal);

@@ -3,6 +3,7 @@
 
 import { createHash, randomBytes } from 'node:crypto';
 import type { Clock } from '@miner/controller/domain/clock.ts';
+import type { ProofSizes } from '../refc1.ts';
 import { startApiServer } from './apiserver.ts';
 import { type ApplicationStatus, startArgoCd } from './argocd.ts';
 import { defaultModelSize, type ModelSize } from './launch-times.ts';
@@ -29,6 +30,8 @@ export interface ClusterOptions {
   validator: { hotkey: string; api: string };
   modelSizes: (chuteId: string) => ModelSize | undefined;
   random: () => number;
+  /** Amount of work in a GPU proof; the validator must be set to the same. Default: refc1's. */
+  proofSizes?: ProofSizes;
   /** Port of the Kubernetes APIs on 127.0.0.1; default: that of the state file, else any free one. */
   apiPort?: number;
   stateFile?: string;
@@ -108,6 +111,7 @@ export async function startCluster(options: ClusterOptions): Promise<SimulatedCl
       random: options.random,
       ledger,
       rules: { minerHotkey: options.minerHotkey, validatorHotkey: options.validator.hotkey },
+      proofSizes: options.proofSizes,
       sizeOf: (chuteId) => options.modelSizes(chuteId) ?? defaultModelSize(chuteId),
       access: () => ({ url: `http://127.0.0.1:${api.port}/clusters/${server.name}`, token: tokenOf(server.name) }),
       onChange,

@@ -84,7 +84,12 @@ async function prove(launch: Launch): Promise<Outcome> {
   if (!token) return { exit: 'CHUTES_LAUNCH_JWT is no launch token' };
   let answer: unknown;
   try {
-    answer = answerClaim(readClaimReply(record.claimReply ?? ''), devicesOfPod(launch), token.configId);
+    answer = answerClaim(
+      readClaimReply(record.claimReply ?? ''),
+      devicesOfPod(launch),
+      token.configId,
+      launch.member.proofSizes,
+    );
   } catch (error) {
     return { exit: `the claim reply cannot be answered: ${error instanceof Error ? error.message : error}` };
   }

@@ -1,6 +1,7 @@
 // One GPU server as a machine: its member cluster with kubelet, Job controller, agent and node ports, switched on and off as a whole.
 
 import type { Clock } from '@miner/controller/domain/clock.ts';
+import type { ProofSizes } from '../refc1.ts';
 import { kubeconfigFor, startAgent } from './agent.ts';
 import { inspectPod, type Rules } from './honesty.ts';
 import { createJobController } from './jobs.ts';
@@ -31,6 +32,7 @@ export interface MachineOptions {
   ledger: Ledger;
   rules: Rules;
   sizeOf: (chuteId: string) => ModelSize;
+  proofSizes?: ProofSizes | undefined;
   /** Read when the agent starts: where the member's API is, and its token. */
   access: () => { url: string; token: string };
   onChange: () => void;
@@ -46,6 +48,7 @@ export function createMachine(server: SimulatedServer, options: MachineOptions):
     clock,
     random,
     saved,
+    proofSizes: options.proofSizes,
     onPortConflict: (name, nodePort, service, other) =>
       ledger.violation('node-port-shared', `${nodePort} on ${name}: Services ${other} and ${service}`),
   });

@@ -3,6 +3,7 @@
 
 import type { Clock } from '@miner/controller/domain/clock.ts';
 import { uuid5 } from '@miner/controller/domain/ids.ts';
+import { defaultSizes, type ProofSizes } from '../refc1.ts';
 import { admit, kinds, namespace } from './admission.ts';
 import { devicesOf, type SimulatedDevice, vramBytes } from './devices.ts';
 import { ApiError, type KubeObject, kubeTime, notFound, objectInput } from './kube.ts';
@@ -18,6 +19,7 @@ export interface DeleteOptions {
 export interface Member {
   readonly server: SimulatedServer;
   readonly devices: readonly SimulatedDevice[];
+  readonly proofSizes: ProofSizes;
   readonly store: ObjectStore;
   /** Images and model weights on its disk; they outlive a crash. */
   cache: CacheState;
@@ -34,6 +36,8 @@ export interface Member {
 }
 
 export interface MemberContext {
+  /** Amount of proof work; the validator must be set to the same. Default: refc1's. */
+  proofSizes?: ProofSizes | undefined;
   clock: Clock;
   random: () => number;
   onPortConflict: (server: string, nodePort: number, name: string, other: string) => void;
@@ -145,6 +149,7 @@ export function createMember(server: SimulatedServer, context: MemberContext): M
   return {
     server,
     devices,
+    proofSizes: context.proofSizes ?? defaultSizes,
     store,
     cache: saved?.cache ?? { images: [], models: [] },
     up: saved?.up ?? true,

@@ -68,6 +68,7 @@ export function createNodePorts(member: Member, kubelet: Kubelet, options: NodeP
       const env = kubelet.record(pod.metadata.name)?.env ?? {};
       const handler = bootstrapHandler({
         devices: member.devices,
+        proofSizes: member.proofSizes,
         gpuShortRef: server.gpuShortRef,
         minerHotkey: env.MINER_HOTKEY_SS58 ?? '',
         validators: (env.VALIDATOR_WHITELIST ?? '').split(',').filter((hotkey) => hotkey !== ''),

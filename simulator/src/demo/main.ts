@@ -8,7 +8,6 @@ import { type MinerProcess, startMiner } from './miner-process.ts';
 import { type DemoOptions, parseOptions } from './options.ts';
 import { createOutput, type Output } from './output.ts';
 import { minerYaml, prepareRun } from './runstate.ts';
-import { watchUntilDone } from './watch.ts';
 import type { DemoWorld } from './world.ts';
 
 async function addServers(world: DemoWorld, api: MinerApi, validator: string, output: Output): Promise<void> {
@@ -76,6 +75,7 @@ async function run(options: DemoOptions, stop: AbortController): Promise<void> {
     const api = createMinerApi(miner.url, folder.miner);
     const events = world.runEvents(stop.signal, output.news);
     const adding = options.addServers ? addServers(world, api, folder.validator.address, output) : undefined;
+    const { watchUntilDone } = await import('./watch.ts');
     const report = await watchUntilDone({ options, world, api, output, folder, startedAt, signal: stop.signal });
     stop.abort();
     const seconds = (Date.now() - startedAt) / 1000;

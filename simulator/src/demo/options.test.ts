@@ -4,14 +4,14 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseOptions } from './options.ts';
 
-test('defaults are three servers, a minute each second, until Ctrl-C', () => {
+test('defaults are three servers, an hour in half a minute, until Ctrl-C', () => {
   assert.equal(parseOptions([]), {
     forMs: undefined,
     json: false,
     servers: 3,
     addServers: true,
     seed: 1,
-    speed: 60,
+    speed: 120,
     dir: undefined,
     port: undefined,
   });

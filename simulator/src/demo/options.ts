@@ -54,14 +54,14 @@ export function parseOptions(argv: readonly string[]): DemoOptions {
         .argParser(whole(0, 2 ** 31))
         .default(1),
     )
-    .addOption(new Option('--speed <n>', 'simulated seconds per second').argParser(whole(1, 600)).default(60))
+    .addOption(new Option('--speed <n>', 'simulated seconds per second').argParser(whole(1, 600)).default(120))
     .option('--dir <path>', 'folder of the run; an earlier run in it goes on (default: a new folder under .demo/)')
     .addOption(new Option('--port <n>', 'port of the miner API (default: a free one)').argParser(whole(1, 65535)))
     .addHelpText(
       'after',
       '\nExamples:\n  npm run demo                          watch it until Ctrl-C\n' +
         '  npm run demo -- --for 60s --json      one minute, for scripts\n' +
-        '  npm run demo -- --servers 20 --speed 120',
+        '  npm run demo -- --servers 20 --speed 30',
     )
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
     // Commander lets the later of `--servers 5` and `--no-servers` win; here both count, in any order.

@@ -10,6 +10,8 @@ import { countLive, type Report, reportOf } from './report.ts';
 import type { DemoWorld } from './world.ts';
 
 const lookEveryMs = 1000;
+/** Until something is active, so that the time of it is known well. */
+const firstLooksMs = 200;
 const saveEveryMs = 500;
 /** How long past the end a miner that is just starting again is waited for. */
 const patienceMs = 10_000;
@@ -25,19 +27,26 @@ export interface WatchOptions {
   signal: AbortSignal;
 }
 
+export interface Outcome extends Report {
+  /** Wall-clock seconds from the start to the first active deployment. */
+  firstActiveSeconds: number | undefined;
+}
+
 /** The last report, taken when the run ends. Rejects when the miner cannot be asked then. */
-export async function watchUntilDone(watch: WatchOptions): Promise<Report> {
+export async function watchUntilDone(watch: WatchOptions): Promise<Outcome> {
   const { options, world, output, folder, startedAt, signal } = watch;
   const deadline = options.forMs === undefined ? Number.POSITIVE_INFINITY : startedAt + options.forMs;
   const saving = setInterval(() => world.save(), saveEveryMs);
   let stoppedAt: number | undefined;
+  let firstActiveSeconds: number | undefined;
   try {
     for (;;) {
       const over = signal.aborted || Date.now() >= deadline;
       if (over) stoppedAt ??= Date.now();
       try {
         const report = await look(watch);
-        if (over) return report;
+        if (report.deployments.active > 0) firstActiveSeconds ??= (Date.now() - startedAt) / 1000;
+        if (over) return { ...report, firstActiveSeconds };
       } catch (error) {
         output.line(
           { type: 'unreachable', message: messageOf(error) },
@@ -47,7 +56,8 @@ export async function watchUntilDone(watch: WatchOptions): Promise<Report> {
       if (stoppedAt !== undefined && Date.now() - stoppedAt > patienceMs) {
         throw new Error(`the miner did not answer any more; see ${folder.path}/miner.log`);
       }
-      await pause(Math.min(lookEveryMs, Math.max(100, deadline - Date.now())), signal);
+      const every = firstActiveSeconds === undefined ? firstLooksMs : lookEveryMs;
+      await pause(Math.min(every, Math.max(100, deadline - Date.now())), signal);
     }
   } finally {
     clearInterval(saving);

@@ -31,6 +31,12 @@ export interface DemoWorld {
   close(): Promise<void>;
 }
 
+/** A quarter of the usual work: at a fast clock, computing must stay well below the simulated time of a proof. */
+const proofSizes = { n: 64, num: 2 };
+
+/** Speed up to which computing a proof stays well within its simulated time. */
+const fastestTimedProof = 60;
+
 export async function startWorld(folder: DemoFolder, state: RunState, clockEpoch: number): Promise<DemoWorld> {
   const clock = scaledClock(state.speed, clockEpoch);
   const random = seededRandom(state.seed);
@@ -45,6 +51,7 @@ export async function startWorld(folder: DemoFolder, state: RunState, clockEpoch
     registeredHotkeys: [folder.miner.address],
     stateFile: join(folder.path, 'validator.json'),
     allowPrivateHosts: true,
+    graval: { sizes: proofSizes, timing: state.speed <= fastestTimedProof },
     random,
     log,
   });
@@ -55,6 +62,7 @@ export async function startWorld(folder: DemoFolder, state: RunState, clockEpoch
     minerHotkey: folder.miner.address,
     validator: { hotkey: folder.validator.address, api: validator.url },
     modelSizes: loadModelSizes(),
+    proofSizes,
     random,
     apiPort: state.ports.cluster,
     stateFile: join(folder.path, 'cluster.json'),
