@@ -39,7 +39,8 @@ export function startLoop({ clock, intervalMs, settleMs, pass, onError }: LoopOp
     }
   }
 
-  const running = run();
+  // Not before the caller has the loop in hand.
+  const running = Promise.resolve().then(run);
   return {
     wake: () => woken.abort(),
     async stop() {
