@@ -19,24 +19,29 @@ interface Count {
   replicas: number;
   /** Those of them that are not active yet. */
   pending: number;
+  /** Those of them that the validator's count cannot contain: not active yet, or active since it was fetched. */
+  uncounted: number;
 }
 
 function countOf(world: World): Map<string, Count> {
   const counts = new Map<string, Count>();
   for (const spec of world.desired.values()) {
     if (spec.jobId !== undefined || spec.version !== world.chutes.get(spec.chuteId)?.version) continue;
-    const count = counts.get(spec.chuteId) ?? { replicas: 0, pending: 0 };
+    const count = counts.get(spec.chuteId) ?? { replicas: 0, pending: 0, uncounted: 0 };
     count.replicas += 1;
-    if (world.lifecycles.get(spec.deploymentId)?.activatedAt === undefined) count.pending += 1;
+    const activatedAt = world.lifecycles.get(spec.deploymentId)?.activatedAt;
+    const fetchedAt = world.feeds.get(spec.validator)?.utilization.fetchedAt ?? 0;
+    if (activatedAt === undefined) count.pending += 1;
+    if (activatedAt === undefined || activatedAt > fetchedAt) count.uncounted += 1;
     counts.set(spec.chuteId, count);
   }
   return counts;
 }
 
 /** Up to the validator's target when it names one; else one at a time, because more would only be refused. */
-function roomFor(utilization: Utilization | undefined, pending: number): number {
+function roomFor(utilization: Utilization | undefined, { pending, uncounted }: Count): number {
   if (utilization?.targetCount !== undefined && utilization.activeInstanceCount !== undefined) {
-    return Math.max(0, utilization.targetCount - utilization.activeInstanceCount - pending);
+    return Math.max(0, utilization.targetCount - utilization.activeInstanceCount - uncounted);
   }
   return pending > 0 ? 0 : 1;
 }
@@ -53,9 +58,9 @@ export function candidatesOf(world: World, policy: Policy, memory: Memory, now: 
     if (isBackedOff(memory.refusals, chute.chuteId, now)) continue;
     const utilization = world.feeds.get(chute.validator)?.utilization.items.get(chute.chuteId);
     if (utilization && (!utilization.scalable || utilization.updateInProgress)) continue;
-    const { replicas, pending } = counts.get(chute.chuteId) ?? { replicas: 0, pending: 0 };
-    const room = roomFor(utilization, pending);
-    if (room > 0) candidates.push({ chute, room, replicas });
+    const count = counts.get(chute.chuteId) ?? { replicas: 0, pending: 0, uncounted: 0 };
+    const room = roomFor(utilization, count);
+    if (room > 0) candidates.push({ chute, room, replicas: count.replicas });
   }
   return candidates;
 }

@@ -87,6 +87,19 @@ test('W31 with a known target the whole gap is filled in one pass', () => {
   assert.is(placements(f.world({ chutes: [x], utilization })).length, 3);
 });
 
+test('W31 an instance that became active after the count was fetched is not forgotten', () => {
+  const x = f.chute('x');
+  const running = [f.spec(x, f.servers.B)];
+  const utilization = [f.utilization(x, { targetCount: 2, activeInstanceCount: 1 })];
+  for (const [activatedAt, expected] of [
+    [f.now - 1, 1],
+    [f.now + 1, 0],
+  ] as const) {
+    const rows = running.map((spec) => f.row(spec, { activatedAt }));
+    assert.is(placements(f.world({ chutes: [x], running, rows, utilization })).length, expected);
+  }
+});
+
 test('S10 a refused chute waits, and others are placed meanwhile', () => {
   const best = f.chute('best', { effectiveComputeMultiplier: 5 });
   const next = f.chute('next');

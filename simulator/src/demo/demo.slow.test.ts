@@ -38,7 +38,7 @@ function summaryOf(lines: readonly Line[]): Summary {
 interface Manifest {
   kind: string;
   metadata: { name: string; labels: Record<string, string>; annotations?: Record<string, string> };
-  spec: { ports?: { nodePort: number }[] };
+  spec?: { ports?: { nodePort: number }[] };
 }
 
 /** Every manifest on `live`, by path. */
@@ -61,7 +61,7 @@ function assertNothingTwice(repository: string): void {
           gpus.add(gpu);
         }
       }
-      for (const { nodePort } of spec.ports ?? []) {
+      for (const { nodePort } of spec?.ports ?? []) {
         assert.not(ports.has(`${server}:${nodePort}`), `port ${nodePort} twice on ${server}`);
         ports.add(`${server}:${nodePort}`);
       }
@@ -76,7 +76,7 @@ function wholeHistory(repository: string): string {
 
 demo('a run ends with at least ten active deployments, no violation, and a history that explains itself', async () => {
   const folder = newFolder();
-  const run = startDemo(['--for', '45s', '--dir', folder]);
+  const run = startDemo(['--for', '35s', '--dir', folder]);
   assert.is(await run.ended, 0, run.stderr());
   const [ready] = run.lines;
   assert.is(ready?.type, 'ready');
@@ -119,7 +119,7 @@ demo('a run ends with at least ten active deployments, no violation, and a histo
 
 demo('kill -9 of the miner in mid-run loses no deployment and gives nothing out twice', async () => {
   const folder = newFolder();
-  const run = startDemo(['--for', '50s', '--dir', folder]);
+  const run = startDemo(['--for', '40s', '--dir', folder]);
   const ready = await run.seen((line) => line.type === 'ready', 'ready line');
   const { miner } = ready.pids as { miner: number };
   const repository = String(ready.repository);
