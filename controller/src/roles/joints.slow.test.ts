@@ -1,0 +1,245 @@
+// Every joint of the chain, seen from both of its sides: validator event → decision → commit on live → applied → pod → claimed → active →
+// seen by the miner. The feeds fall silent on the way, so that what the miner learns then can only have come by events.
+
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createMinerApi, type MinerApi } from '@miner/cli/miner-api.ts';
+import { openFolder } from '@miner/simulator/demo/folder.ts';
+import { parseOptions } from '@miner/simulator/demo/options.ts';
+import { minerYaml, prepareRun } from '@miner/simulator/demo/runstate.ts';
+import { type DemoWorld, startWorld } from '@miner/simulator/demo/world.ts';
+import type { ChuteView } from '@miner/simulator/validator/views.ts';
+import pino from 'pino';
+import { suite } from 'uvu';
+import * as assert from 'uvu/assert';
+import { needsLaunchToken } from '../domain/version.ts';
+import { runAll } from './all.ts';
+import type { RunningMiner } from './miner.ts';
+import type { Status } from './status.ts';
+
+interface Context {
+  world: DemoWorld;
+  miner: RunningMiner;
+  api: MinerApi;
+  repository: string;
+  validatorHotkey: string;
+  close(): Promise<void>;
+}
+
+const joints = suite<Context>('joints');
+
+joints.before(async (context) => {
+  const parent = mkdtempSync(join(tmpdir(), 'joints-'));
+  const folder = openFolder(join(parent, 'run'));
+  const { state, clockEpoch } = await prepareRun(parseOptions(['--servers', '1', '--speed', '120']), folder);
+  folder.writeMinerYaml(minerYaml(folder, state));
+  const world = await startWorld(folder, state, clockEpoch);
+  const miner = await runAll({
+    dir: folder.path,
+    hotkeyFile: folder.hotkeyFile,
+    template: folder.template,
+    port: 0,
+    clockSpeed: state.speed,
+    clockEpoch,
+    log: pino({ level: 'silent' }),
+  });
+  const api = createMinerApi(miner.url, folder.miner);
+  async function close(): Promise<void> {
+    await miner.stop();
+    await world.close();
+    folder.release();
+    rmSync(parent, { recursive: true, force: true });
+  }
+  Object.assign(context, {
+    world,
+    miner,
+    api,
+    repository: folder.repository,
+    validatorHotkey: folder.validator.address,
+    close,
+  });
+});
+
+joints.after((context) => context.close());
+
+async function until<T>(
+  look: () => Promise<T | undefined> | T | undefined,
+  what: string,
+  timeoutMs = 30_000,
+): Promise<T> {
+  for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; ) {
+    const found = await look();
+    if (found !== undefined && found !== false) return found;
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  throw new Error(`not seen within ${timeoutMs} ms: ${what}`);
+}
+
+const statusOf = async ({ api }: Context) => (await api.get('/status')) as Status;
+
+function git(repository: string, ...args: string[]): string {
+  return execFileSync('git', ['-C', repository, ...args], { encoding: 'utf8' });
+}
+
+/** A chute for one GPU of the server, of which the miner runs nothing. */
+function coldChute({ world }: Context): ChuteView | undefined {
+  const [server] = world.servers;
+  return world.validator.chutes().find((one) => {
+    const fits = one.gpuCount === 1 && one.supportedGpus.includes(server?.gpuShortRef ?? '');
+    return fits && one.isPublic && !one.jobOnly && !one.disabled && one.own === 0 && needsLaunchToken(one);
+  });
+}
+
+joints(
+  'a server is added through the signed API with streamed progress, and stands on main, in the store and at the validator',
+  async (context) => {
+    const { world, api, repository, validatorHotkey } = context;
+    const [server] = world.servers;
+    assert.ok(server);
+    const messages: string[] = [];
+    await api.addNode(
+      {
+        name: server.name,
+        validator: validatorHotkey,
+        hourly_cost: server.hourlyCost,
+        gpu_short_ref: server.gpuShortRef,
+        agent_api: world.cluster.agentUrl(server.name),
+      },
+      ({ message }) => messages.push(message),
+    );
+    assert.match(messages.at(-1) ?? '', /completed server bootstrapping in \d+ seconds/);
+    assert.ok(messages.length > 5, 'progress comes step by step');
+    assert.match(
+      git(repository, 'show', `main:servers/${server.name}.yaml`),
+      new RegExp(`hourlyCost: ${server.hourlyCost}`),
+    );
+    const status = await until(async () => {
+      const now = await statusOf(context);
+      return now.servers[0]?.health === 'healthy' ? now : undefined;
+    }, 'the member is watched');
+    assert.is(status.servers[0]?.gpusVerified, server.gpuCount);
+    assert.is(status.deployments.length, 0, 'no chute has room yet');
+  },
+);
+
+joints('an event alone starts the chain, and events alone tell the miner how it ends', async (context) => {
+  const { world, repository } = context;
+  const { validator, cluster, servers } = world;
+  const [server] = servers;
+  const chute = coldChute(context);
+  assert.ok(chute);
+  validator.setOthers(chute.chuteId, 0);
+  validator.setTarget(chute.chuteId, 1);
+  assert.ok(validator.openBounty(chute.chuteId), 'event: bounty_change');
+
+  const decision = await until(async () => (await statusOf(context)).decisions[0], 'a decision');
+  assert.is(decision.reason, 'bounty');
+  assert.ok(decision.commit, 'the decision is committed');
+  // From here on the feeds say nothing any more.
+  validator.setOutage('empty');
+
+  const message = git(repository, 'log', '-1', '--format=%B', decision.commit);
+  assert.match(message, new RegExp(`^Decision-Id: ${decision.decisionId}$`, 'm'));
+  const deploymentId = /^Deployment-Id: (.+)$/m.exec(message)?.[1] ?? '';
+  const path = `chutes/${server?.name}/${deploymentId}.yaml`;
+  assert.match(git(repository, 'ls-tree', '-r', '--name-only', decision.commit), new RegExp(`^${path}$`, 'm'));
+
+  const times = await until(() => {
+    const now = cluster.stats().deployments[deploymentId];
+    return now?.activatedAt === undefined ? undefined : now;
+  }, 'activation in the cluster');
+  const steps = [
+    'syncedAt',
+    'podCreatedAt',
+    'pulledAt',
+    'startedAt',
+    'claimedAt',
+    'verifiedAt',
+    'activatedAt',
+  ] as const;
+  for (const [i, step] of steps.entries()) {
+    const before = steps[i - 1];
+    assert.type(times[step], 'number', `${step} happened`);
+    if (before) assert.ok((times[before] ?? 0) <= (times[step] ?? 0), `${before} comes before ${step}`);
+  }
+  const instance = validator.stats();
+  assert.is(instance.activeInstances, 1, 'the validator counts it');
+
+  const row = await until(
+    async () =>
+      (await statusOf(context)).deployments.find((one) => one.deploymentId === deploymentId && one.phase === 'active'),
+    'the miner sees it active, by events alone',
+  );
+  assert.ok(row.instanceId && row.claimedAt && row.verifiedAt && row.activatedAt && row.runningAt);
+  validator.setOutage('none');
+});
+
+joints('the launch Secret is gone after activation', async ({ world }) => {
+  const [server] = world.servers;
+  const kubeconfig = world.cluster.kubeconfig(server?.name ?? '');
+  const url = /server: (\S+)/.exec(kubeconfig)?.[1];
+  const token = /token: (\S+)/.exec(kubeconfig)?.[1];
+  await until(async () => {
+    const response = await fetch(`${url}/api/v1/namespaces/chutes/secrets`, {
+      headers: { Authorization: `Bearer ${token}` },
+    });
+    const { items } = (await response.json()) as { items: { metadata: { name: string } }[] };
+    return items.every(({ metadata }) => !metadata.name.startsWith('launch-'));
+  }, 'no launch Secret left');
+});
+
+joints('a statement of the validator takes the deployment back, down to the pod', async (context) => {
+  const { world, repository } = context;
+  const { deploymentId, instanceId } =
+    (await statusOf(context)).deployments.find((one) => one.phase === 'active') ?? {};
+  assert.ok(deploymentId && instanceId);
+  world.validator.terminateInstance(instanceId, 'scaled down');
+  await until(
+    () => !git(repository, 'ls-tree', '-r', '--name-only', 'live').includes(deploymentId),
+    'the manifest left git',
+  );
+  assert.match(git(repository, 'log', '-1', '--format=%B', 'live'), /Reason: instance-deleted/);
+  const { pods } = await until(() => {
+    const stats = world.cluster.stats();
+    return Object.values(stats.pods).every((count) => count === 0) ? stats : undefined;
+  }, 'the pod is gone');
+  assert.equal(new Set(Object.values(pods)), new Set([0]));
+  await until(
+    async () =>
+      (await statusOf(context)).deployments.every((one) => one.deploymentId !== deploymentId || one.phase === 'gone'),
+    'the miner sees it gone',
+  );
+  assert.equal([...world.validator.stats().violations, ...world.cluster.violations()], []);
+});
+
+joints('pausing by a commit on main stops new deployments until it is taken back', async (context) => {
+  const { world, repository } = context;
+  const copy = mkdtempSync(join(tmpdir(), 'clone-'));
+  const inCopy = (...args: string[]) =>
+    execFileSync('git', ['-C', copy, '-c', 'user.name=p', '-c', 'user.email=p@x', ...args], {
+      encoding: 'utf8',
+      stdio: 'pipe',
+    });
+  try {
+    inCopy('clone', '-q', '--branch', 'main', repository, '.');
+    execFileSync('sed', ['-i', 's/mode: active/mode: paused/', join(copy, 'miner.yaml')]);
+    inCopy('commit', '-qam', 'Pause');
+    inCopy('push', '-q', 'origin', 'main');
+    await until(async () => (await statusOf(context)).mode === 'paused', 'paused');
+    const before = git(repository, 'rev-parse', 'live');
+    const chute = coldChute(context);
+    assert.ok(chute);
+    world.validator.setTarget(chute.chuteId, chute.activeTotal + 1);
+    await new Promise((resolve) => setTimeout(resolve, 2500));
+    assert.is(git(repository, 'rev-parse', 'live'), before, 'nothing is deployed while paused');
+    inCopy('revert', '--no-edit', 'HEAD');
+    inCopy('push', '-q', 'origin', 'main');
+    await until(async () => (await statusOf(context)).mode === 'active', 'active again');
+  } finally {
+    rmSync(copy, { recursive: true, force: true });
+  }
+});
+
+joints.run();
