@@ -2,6 +2,7 @@
 
 import type { Chute } from '../domain/chute.ts';
 import type { Clock } from '../domain/clock.ts';
+import { messageOf } from '../domain/errors.ts';
 import type { ClusterRepo, Feeds, MainTree, Members, Store } from '../domain/ports.ts';
 import type { Server } from '../domain/server.ts';
 import type { Snapshot } from '../gepetto/pass.ts';
@@ -19,7 +20,7 @@ export interface LookParts {
   feeds: () => ReadonlyMap<string, Feeds>;
   hints: Hints;
   clock: Pick<Clock, 'now'>;
-  /** `main` cannot be read: the last good one goes on, and somebody must hear of it. */
+  /** `main` cannot be read: the last good one goes on, and somebody must hear of it; called once for each mistake. */
   onBadMain(error: unknown): void;
 }
 
@@ -41,12 +42,16 @@ export async function createLook(parts: LookParts): Promise<Look> {
   const { repo, store, members, hints } = parts;
   let main = await repo.readMain();
   let last: World | undefined;
+  let complaint: string | undefined;
 
   async function freshMain(): Promise<MainTree> {
     try {
       main = await repo.readMain();
+      complaint = undefined;
     } catch (error) {
-      parts.onBadMain(error);
+      // Every pass and every status looks here.
+      if (complaint !== messageOf(error)) parts.onBadMain(error);
+      complaint = messageOf(error);
     }
     return main;
   }
