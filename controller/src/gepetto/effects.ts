@@ -5,7 +5,7 @@ import type { DeploymentSpec } from '../domain/deployment.ts';
 export type Effect =
   /** In git but not in the store (a lost database): make its row. */
   | { kind: 'adopt'; spec: DeploymentSpec }
-  | { kind: 'mark'; step: 'runningAt' | 'removedAt' | 'goneAt'; deploymentId: string; at: number }
+  | { kind: 'mark'; step: 'committedAt' | 'runningAt' | 'removedAt' | 'goneAt'; deploymentId: string; at: number }
   | { kind: 'link-instance'; configId: string; instanceId: string; at: number }
   | { kind: 'mark-instance'; step: 'verifiedAt' | 'activatedAt'; instanceId: string; at: number }
   | {

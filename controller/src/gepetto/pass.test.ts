@@ -193,6 +193,18 @@ test('a repository that cannot be written takes the launches back and lets the e
   assert.equal(calls.saved, []);
 });
 
+test('a store that fails after the commit takes no launch back: what is committed needs its Secret', async () => {
+  const { ports, calls } = scene();
+  const store = { ...ports.store, mark: () => Promise.reject(new MinerError('E-STORE', 'disk full')) };
+  let message = '';
+  await runPass({ ...ports, store }, emptyMemory).catch((error: Error) => {
+    message = error.message;
+  });
+  assert.is(message, 'disk full');
+  assert.is(calls.batches.length, 1);
+  assert.equal(calls.cancelled, []);
+});
+
 test('an instance of a removed deployment is deleted at the validator and remembered, or asked for again', async () => {
   const spec = f.spec(x, f.servers.B);
   const removed = f.row(spec, { removedAt: f.now });

@@ -93,10 +93,9 @@ async function commitAll(
   ports: PassPorts,
 ): Promise<readonly Decision[]> {
   const deploys = decisions.filter((decision) => decision.kind === 'deploy');
+  let made: Awaited<ReturnType<typeof commitOnTop>>;
   try {
-    const { live, committed } = await commitOnTop(decisions, snapshot, ports);
-    if (committed.length > 0) await record(committed, live.commit, ports);
-    return committed;
+    made = await commitOnTop(decisions, snapshot, ports);
   } catch (error) {
     await ports.cancel(deploys.map((decision) => decision.spec));
     if (!(error instanceof MinerError) || error.code !== 'E-GUARD') throw error;
@@ -110,6 +109,9 @@ async function commitAll(
           ports,
         );
   }
+  // From here on nothing is taken back: what is committed starts with the Secret it was given.
+  if (made.committed.length > 0) await record(made.committed, made.live.commit, ports);
+  return made.committed;
 }
 
 /** Someone else may move `live` between looking and committing; what they removed is not removed again. */

@@ -41,6 +41,11 @@ test('a deployment in good order is left alone', () => {
   for (const look of looks) assert.equal([look.removals, look.effects, look.held], [[], [], []]);
 });
 
+test('a commit that was made but not noted, since the miner died in between, is noted later', () => {
+  const [look] = twoLooks({ row: { committedAt: undefined } });
+  assert.equal(look.effects, [{ kind: 'mark', step: 'committedAt', deploymentId: one.deploymentId, at: f.now }]);
+});
+
 test('R1 a young deployment without a pod is kept', () => {
   const young = { plannedAt: f.now - 20_000, committedAt: f.now - 20_000, activatedAt: undefined };
   assert.equal(twoLooks({ row: young, pods: [] }).map(reasons), [[], []]);

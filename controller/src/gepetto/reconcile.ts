@@ -127,7 +127,12 @@ function effectsOf(
 ): Effect[] {
   const effects: Effect[] = [];
   for (const spec of world.desired.values()) {
-    if (!world.lifecycles.has(spec.deploymentId)) effects.push({ kind: 'adopt', spec });
+    const row = world.lifecycles.get(spec.deploymentId);
+    if (!row) effects.push({ kind: 'adopt', spec });
+    else if (row.committedAt === undefined) {
+      // The miner died between the commit and the note of it.
+      effects.push({ kind: 'mark', step: 'committedAt', deploymentId: spec.deploymentId, at: now });
+    }
   }
   const byConfig = new Map<string, DeploymentLifecycle>();
   const byInstance = new Map<string, DeploymentLifecycle>();
