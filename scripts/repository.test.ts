@@ -65,4 +65,14 @@ test('the lockfile names no registry', () => {
   assert.not(/"resolved": "https?:/.test(readFileSync(join(root, 'package-lock.json'), 'utf8')));
 });
 
+test('the lockfile has every platform of every optional dependency, so that npm ci works everywhere', () => {
+  const lock: { packages: Record<string, { optionalDependencies?: Record<string, string> }> } = JSON.parse(
+    readFileSync(join(root, 'package-lock.json'), 'utf8'),
+  );
+  const present = new Set(Object.keys(lock.packages).map((path) => path.split('node_modules/').at(-1)));
+  for (const [path, { optionalDependencies = {} }] of Object.entries(lock.packages)) {
+    for (const name of Object.keys(optionalDependencies)) assert.ok(present.has(name), `${name}, optional for ${path}`);
+  }
+});
+
 test.run();
