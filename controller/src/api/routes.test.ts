@@ -221,9 +221,15 @@ test('odd paths are never an internal error', async ({ call }) => {
     '/servers//lock',
     '/servers/..%2f/lock',
   ]) {
-    const { status } = await call('GET', path);
+    const response = await call('GET', path);
+    const { status } = response;
     assert.ok(status >= 400 && status < 500, `${path}: ${status}`);
+    assert.equal(Object.keys((await response.json()) as object), ['error', 'detail'], path);
   }
+});
+
+test('a request that trickles in is given up after a while: it costs its sender nothing to hold it open', ({ app }) => {
+  assert.ok(app.server.requestTimeout > 0 && app.server.requestTimeout <= 60_000);
 });
 
 test('an unexpected error is 500 and tells nothing', async (context) => {

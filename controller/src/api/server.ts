@@ -1,16 +1,29 @@
 // The miner API (protocol.md 4.1): authentication before anything else, problems as `{error, detail}`, never a 500 for input.
 
-import fastify, { type FastifyInstance } from 'fastify';
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { messageOf } from '../domain/errors.ts';
 import { addAuthentication, bodyLimit } from './authentication.ts';
 import type { ApiOptions } from './options.ts';
 import { problemOf } from './problem.ts';
 import { addRoutes } from './routes.ts';
 
+/** For a request to arrive as a whole; the answer may take as long as it needs. */
+const requestTimeoutMs = 30_000;
+
 /** An instance that listens nowhere yet; `close` ends it. */
 export function createApi(options: ApiOptions): FastifyInstance {
   const { log, problems = () => [], onAnswer } = options;
-  const app = fastify({ bodyLimit, logger: false, forceCloseConnections: true });
+  const app = fastify({
+    bodyLimit,
+    logger: false,
+    forceCloseConnections: true,
+    requestTimeout: requestTimeoutMs,
+    // What fails before a route is found.
+    frameworkErrors(error, _request, reply) {
+      const { status, ...body } = problemOf(error);
+      (reply as FastifyReply).code(status).send(body);
+    },
+  });
 
   app.setErrorHandler((error, request, reply) => {
     const { status, ...body } = problemOf(error);
