@@ -45,6 +45,7 @@ export async function openClusterRepo(options: ClusterRepoOptions): Promise<Clus
   });
   return {
     readMain: main.read,
+    readLastGoodMain: main.readLastGood,
     writeServer: main.writeServer,
     removeServer: main.removeServer,
     readLive: live.read,

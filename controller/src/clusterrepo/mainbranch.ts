@@ -14,6 +14,8 @@ import { fileOid } from './trees.ts';
 
 export interface MainBranch {
   read(): Promise<MainTree>;
+  /** While the newest commit is faulty, the newest of its ancestors that is not. */
+  readLastGood(): Promise<MainTree>;
   /** The tree of a certain commit. */
   readAt(commit: string): Promise<MainTree>;
   writeServer(server: ServerConfig): Promise<string>;
@@ -21,6 +23,8 @@ export interface MainBranch {
 }
 
 const attempts = 5;
+/** Faulty commits in a row that are looked behind for a good one. */
+const searchedCommits = 200;
 
 interface Change {
   path: string;
@@ -53,6 +57,21 @@ export function openMainBranch(repository: Repository, clock: Clock): MainBranch
     return tree;
   }
 
+  async function readLastGood(): Promise<MainTree> {
+    let commit: string | undefined = await repository.head('main');
+    let newest: unknown;
+    for (let searched = 0; commit !== undefined && searched < searchedCommits; searched++) {
+      try {
+        return await readAt(commit);
+      } catch (error) {
+        if (!(error instanceof MinerError && error.code === 'E-CONFIG')) throw error;
+        newest ??= error;
+      }
+      commit = await repository.parentOf(commit);
+    }
+    throw newest;
+  }
+
   /** One commit; when somebody else was faster, the change is made anew on what they pushed. */
   async function change(make: (commit: string) => Promise<Change | undefined>): Promise<string> {
     for (let attempt = 1; ; attempt++) {
@@ -78,6 +97,7 @@ export function openMainBranch(repository: Repository, clock: Clock): MainBranch
 
   return {
     readAt,
+    readLastGood,
     async read() {
       return readAt(await repository.head('main'));
     },

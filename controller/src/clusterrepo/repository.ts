@@ -33,6 +33,8 @@ export interface Repository {
   head(branch: string): Promise<string>;
   /** Root tree of a commit. */
   rootOf(commit: string): Promise<string>;
+  /** First parent; undefined for the first commit. */
+  parentOf(commit: string): Promise<string | undefined>;
   entry(commit: string, path: string): Promise<TreeEntry | undefined>;
   /** Entries of a folder; empty when there is no such folder. */
   folder(commit: string, path: string): Promise<TreeEntries>;
@@ -83,6 +85,11 @@ export async function openRepository(gitdir: string, author: Author, locks?: Loc
     objects,
     rootOf,
     entry,
+    async parentOf(commit) {
+      return /^tree [0-9a-f]{40}\nparent ([0-9a-f]{40})\n/.exec(
+        (await objects.read(commit, 'commit')).toString('latin1'),
+      )?.[1];
+    },
     async head(branch) {
       const commit = await readBranch(gitdir, branch);
       if (commit === undefined) throw new MinerError('E-GIT-REPOSITORY', `${gitdir} has no branch ${branch}`);

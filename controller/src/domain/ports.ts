@@ -196,6 +196,8 @@ export interface LiveBatch {
 export interface ClusterRepo {
   /** Rejects with E-CONFIG naming file, line, field, what was found and what is allowed. */
   readMain(): Promise<MainTree>;
+  /** Like `readMain`; while the newest commit is faulty, the one before it that is not. Rejects with E-CONFIG when there is none. */
+  readLastGoodMain(): Promise<MainTree>;
   /** Commit `servers/<name>.yaml` on `main`; unchanged content makes no commit. */
   writeServer(server: ServerConfig): Promise<string>;
   removeServer(name: string): Promise<string>;

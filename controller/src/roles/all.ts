@@ -10,7 +10,7 @@ import { openClusterRepo } from '../clusterrepo/clusterrepo.ts';
 import { readConfigFolder } from '../clusterrepo/configfolder.ts';
 import { scaledClock, systemClock } from '../domain/clock.ts';
 import { MinerError } from '../domain/errors.ts';
-import type { MainTree } from '../domain/ports.ts';
+import type { ClusterRepo, MainTree } from '../domain/ports.ts';
 import { loadHotkey } from '../signing/hotkey.ts';
 import { openStore } from '../store/open.ts';
 import type { MinerParts, RunningMiner } from './miner.ts';
@@ -46,7 +46,7 @@ export async function runAll(options: AllOptions): Promise<RunningMiner> {
     lookup: (spec) => lookup(spec),
     onBadFile: (path, problem) => log.error({ path }, `file on live: ${problem}`),
   });
-  demandOwnHotkey(await repo.readMain(), signer.address);
+  await demandConfiguration(repo, signer.address);
   // The database comes up while the other half of the program loads.
   const [store, { startMiner }] = await Promise.all([
     openStore({ dir: join(options.dir, 'db') }),
@@ -70,6 +70,19 @@ export async function runAll(options: AllOptions): Promise<RunningMiner> {
       await store.close();
     },
   };
+}
+
+/** A mistake pushed while the miner was away is no reason to stay away, as long as an earlier configuration of this miner is good. */
+async function demandConfiguration(
+  repo: Pick<ClusterRepo, 'readMain' | 'readLastGoodMain'>,
+  address: string,
+): Promise<void> {
+  try {
+    demandOwnHotkey(await repo.readMain(), address);
+  } catch (error) {
+    if (!(error instanceof MinerError && error.code === 'E-CONFIG')) throw error;
+    if ((await repo.readLastGoodMain()).config.hotkey !== address) throw error;
+  }
 }
 
 function demandOwnHotkey(main: MainTree, address: string): void {

@@ -23,6 +23,7 @@ async function complaintsOver(states: readonly (MainTree | string)[]): Promise<{
         if (typeof current === 'string') throw new MinerError('E-CONFIG', current);
         return current;
       },
+      readLastGoodMain: async () => good('first'),
       readLive: async () => ({ commit: 'l', deployments: new Map() }),
     },
     store: { servers: async () => [], lifecycles: async () => [], chutes: async () => [] },

@@ -13,7 +13,7 @@ const rememberGoneMs = 600_000;
 
 export interface LookParts {
   hotkey: string;
-  repo: Pick<ClusterRepo, 'readMain' | 'readLive'>;
+  repo: Pick<ClusterRepo, 'readMain' | 'readLastGoodMain' | 'readLive'>;
   store: Pick<Store, 'servers' | 'lifecycles' | 'chutes'>;
   members: Pick<Members, 'observe'>;
   /** By validator hotkey. */
@@ -40,7 +40,7 @@ export interface Look {
 
 export async function createLook(parts: LookParts): Promise<Look> {
   const { repo, store, members, hints } = parts;
-  let main = await repo.readMain();
+  let main = await repo.readLastGoodMain();
   let last: World | undefined;
   let complaint: string | undefined;
 
