@@ -116,6 +116,7 @@ export function chutePod(name: string, deploymentId: string, gpuIds: readonly st
       containers: [
         {
           name: 'chute',
+          image: 'registry.test/user/app:1',
           env: [
             { name: 'NVIDIA_VISIBLE_DEVICES', value: gpuIds.map(gpuEnvId).join(',') },
             { name: 'CHUTES_PORT_PRIMARY', value: String(nodePort) },

@@ -192,9 +192,11 @@ joints('the launch Secret is gone after activation', async ({ world }) => {
 
 joints('a statement of the validator takes the deployment back, down to the pod', async (context) => {
   const { world, repository } = context;
-  const { deploymentId, instanceId } =
+  const { deploymentId, instanceId, chuteId } =
     (await statusOf(context)).deployments.find((one) => one.phase === 'active') ?? {};
-  assert.ok(deploymentId && instanceId);
+  assert.ok(deploymentId && instanceId && chuteId);
+  // Nobody wants the chute any more, or the miner would deploy it again at once.
+  world.validator.setOthers(chuteId, 1);
   world.validator.terminateInstance(instanceId, 'scaled down');
   await until(
     () => !git(repository, 'ls-tree', '-r', '--name-only', 'live').includes(deploymentId),
