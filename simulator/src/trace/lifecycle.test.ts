@@ -1,7 +1,7 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { RecordOf, TraceRecord } from './format.ts';
-import { chute, deploy, drive, near, preempt, server } from './testing.ts';
+import { chute, deploy, drive, near, preempt, server, undeploy } from './testing.ts';
 
 const first = 'd000001';
 
@@ -214,6 +214,42 @@ test('a job needs neither a target nor an enabled chute', () => {
   const closed = chute('j', { cords: [], state: { disabled: true, target_count: 0, scalable: false } });
   const { told } = drive({ chutes: [closed], records: [job('one')] }, { 0: [deploy('j', 's', { job_id: 'one' })] });
   assert.ok(told.includes('instance_activated'));
+});
+
+test('a launch that finds only its image or only its model is a cold start', () => {
+  const chutes = [
+    chute('a', { image: 'same' }),
+    chute('b', { image: 'same' }),
+    chute('c', { sim: { model_key: 'model-a' } }),
+  ];
+  const script = {
+    0: [deploy('a', 's')],
+    300: [deploy('b', 's'), deploy('c', 's')],
+    600: [deploy('b', 's'), deploy('c', 's')],
+  };
+  const { result } = drive({ chutes }, script);
+  assert.equal([result.activations, result.cold_starts], [5, 3]);
+});
+
+test('a launch that finds its model refreshes it, so a full cache evicts another', () => {
+  const sim = { model_gb: 40 };
+  const chutes = ['a', 'b', 'c'].map((id) => chute(id, { sim, state: { others_active: 1 } }));
+  const script = {
+    0: [deploy('a', 's')],
+    600: [deploy('b', 's')],
+    4500: [undeploy('d000001'), undeploy('d000002')],
+    4800: [deploy('a', 's')],
+    4815: [undeploy('d000003')],
+    5100: [deploy('c', 's')],
+  };
+  const { at } = drive({ chutes }, script, [5085, 5400]);
+  assert.equal(at(5085).servers[0]?.cached_models, ['model-a', 'model-b']);
+  assert.equal(at(5400).servers[0]?.cached_models, ['model-a', 'model-c']);
+});
+
+test('the end itself is outside: what would activate then does not', () => {
+  const runs = [115, 115.1].map((duration) => drive({ duration }, { 0: [deploy('c', 's')] }).result.activations);
+  assert.equal(runs, [0, 1]);
 });
 
 test.run();

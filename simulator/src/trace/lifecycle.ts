@@ -167,7 +167,8 @@ export function tryActivate(market: Market, deployment: Deployment): void {
     market.queue.push(market.outageUntil.error + retryAfterOutage, { kind: 'activation', deployment });
     return;
   }
-  if (!chute.live || chute.version !== deployment.version) {
+  // A chute that is no longer live has ended its deployments already.
+  if (chute.version !== deployment.version) {
     removeDeployment(market, deployment, 'old_version');
     return;
   }

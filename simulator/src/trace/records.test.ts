@@ -170,4 +170,12 @@ test('a cool-down that ends later is not shortened by a record', () => {
   assert.is(at(4005).cooldowns[0]?.cooldown_expires_at, 11100);
 });
 
+test('the oldest activation is removed first, even if it was launched last', () => {
+  const servers = [server('slow', { net_mbps: 80 }), server('s')];
+  const records = [utilization(9000, 1)];
+  const { at } = drive({ servers, records }, { 0: [deploy('c', 'slow')], 300: [deploy('c', 's')] }, [8985, 9000]);
+  const left = (tick: number) => at(tick).servers.flatMap(({ deployments }) => deployments.map((d) => d.deployment_id));
+  assert.equal([left(8985), left(9000)], [['d000001', 'd000002'], ['d000001']]);
+});
+
 test.run();

@@ -157,4 +157,17 @@ test('a change of the validator in an error outage is no reason for a tick befor
   assert.equal(sentTicks(records, 300), [0, 30, 105]);
 });
 
+test('a disabled chute is not scalable', () => {
+  const { at } = drive({ chutes: [chute('c', { state: { disabled: true } })] }, {}, [0]);
+  assert.equal([at(0).chutes[0]?.disabled, at(0).chutes[0]?.scalable], [true, false]);
+});
+
+test('a job shows its offered multiplier at any age', () => {
+  const chutes = [chute('c', { cords: [] })];
+  const long: TraceRecord = { ...offer, t: 0, compute_multiplier: 5, duration_s: 40000 } as TraceRecord;
+  const { at } = drive({ chutes, records: [long] }, { 0: [deploy('c', 's', { job_id: 'one' })] }, [30000]);
+  const view = at(30000).servers[0]?.deployments[0];
+  assert.equal([view?.compute_multiplier, view?.job_id, view?.preemptible], [5, 'one', false]);
+});
+
 test.run();

@@ -118,16 +118,39 @@ test('a closing record closes the open bounty', () => {
 });
 
 test('an own claim makes the bounty void for others and blocks the next one for 600 s', () => {
-  const records = [bounty(0, 'a'), others(300, 2, 'a'), others(400, 1), bounty(714, 'b'), bounty(716, 'c')];
-  const { at } = drive({ records }, { 0: [deploy('c', 's')] }, [420, 720]);
-  assert.equal([at(420).chutes[0]?.active_others, at(420).chutes[0]?.active_own], [1, 1]);
-  assert.is(at(720).chutes[0]?.bounty?.opened_at, 716);
+  const records = [bounty(0, 'a'), others(300, 2, 'a'), others(400, 1)];
+  // Claimed by the activation at 115.
+  for (const [t, openedAt] of [
+    [714, undefined],
+    [715, 715],
+  ] as const) {
+    const { at } = drive({ records: [...records, bounty(t, 'b')] }, { 0: [deploy('c', 's')] }, [420, 720]);
+    assert.equal([at(420).chutes[0]?.active_others, at(420).chutes[0]?.active_own], [1, 1]);
+    assert.is(at(720).chutes[0]?.bounty?.opened_at, openedAt);
+  }
 });
 
 test('only the first own activation takes the bounty', () => {
   const { at } = drive({ records: [bounty(0, 'a')] }, { 0: [deploy('c', 's'), deploy('c', 's')] }, [120]);
   const multipliers = at(120).servers[0]?.deployments.map(({ initial_multiplier }) => initial_multiplier);
   assert.equal(multipliers, [1.5 + 115 / 10800, 1]);
+});
+
+test('private instances removed by us count as bad ends at any age', () => {
+  const secrets = chute('p', { public: false, state: { target_count: 50 } });
+  const parts = { servers: [server('s'), server('t')], chutes: [chute('c', { public: false }), secrets] };
+  const records = [bounty(9000, 'b'), { ...bounty(0, 'p'), chute_id: 'p' } as TraceRecord];
+  const ids = Array.from({ length: 10 }, (_, i) => `d${String(i + 1).padStart(6, '0')}`);
+  const launches = { 0: [...ids.slice(0, 5).map(() => deploy('p', 's')), ...ids.slice(5).map(() => deploy('p', 't'))] };
+  const script = { ...launches, 9000: ids.map(undeploy), 9300: [deploy('c', 's')] };
+  assert.is(answerTo({ ...parts, records }, script), '403');
+});
+
+test('a job is no instance of its chute: it fills no target', () => {
+  const rest = { method: 'run', gpu_count: 1, compute_multiplier: 1, exclude: [], duration_s: 9000, open_until: 9000 };
+  const offer: TraceRecord = { t: 0, type: 'job_created', job_id: 'one', chute_id: 'c', ...rest };
+  const parts = { chutes: [chute('c', { state: { target_count: 1 } })], records: [offer] };
+  assert.is(answerTo(parts, { 0: [deploy('c', 's', { job_id: 'one' })], 600: [deploy('c', 's')] }), 'd000002');
 });
 
 test.run();

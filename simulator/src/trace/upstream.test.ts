@@ -84,6 +84,9 @@ test('the server is one of the cheapest two, the tighter first among equal costs
   ];
   const chosen = Array.from({ length: 20 }, (_, seed) => brief(answerAt({ servers }, 0, {}, seed)).join());
   assert.equal([...new Set(chosen)].sort(), ['c on tight', 'c on wide']);
+  const third = [server('widest', { gpu_count: 16 }), ...servers];
+  const tighter = Array.from({ length: 20 }, (_, seed) => brief(answerAt({ servers: third }, 0, {}, seed)).join());
+  assert.equal([...new Set(tighter)].sort(), ['c on tight', 'c on wide']);
   const cheaper = servers.map((spec) => (spec.name === 'wide' ? { ...spec, hourly_cost: 2 } : spec));
   const others = Array.from({ length: 20 }, (_, seed) => brief(answerAt({ servers: cheaper }, 0, {}, seed)).join());
   assert.equal([...new Set(others)].sort(), ['c on tight', 'c on wide']);
@@ -136,8 +139,10 @@ for (const [what, lines, parts, tick] of bounties) {
 test('a bounty of a chute that runs or starts already changes nothing', () => {
   const servers = [server('s', { gpu_count: 1 }), server('t', { gpu_count: 1 })];
   const chutes = [victim, chute('n', { em: { base: 2 } })];
-  const before = { 0: [deploy('v', 's')], 3840: [deploy('n', 't')] };
-  assert.equal(onBounty({ servers, chutes }, 3855, before), []);
+  for (const launchedAt of [3840, 600]) {
+    const before = { 0: [deploy('v', 's')], [launchedAt]: [deploy('n', 't')] };
+    assert.equal(onBounty({ servers, chutes }, 3855, before), []);
+  }
 });
 
 test('the poorest deployments go first, and the last instance of a chute is kept', () => {
@@ -191,6 +196,14 @@ test('a new chute gets its first instance at once, before the cycle picks anothe
 test('actions of one answer never want the same GPU', () => {
   const chutes = [chute('rich', { em: { base: 9 } }), jobs];
   assert.equal(brief(answerAt({ servers: full, chutes, records: [job(0)] })), ['one on s']);
+});
+
+test('a job does not preempt while another of its chute starts', () => {
+  const records = [job(0), job(3854, { job_id: 'two' })];
+  const servers = [server('s', { gpu_count: 1 }), server('t', { gpu_count: 1 })];
+  const slow = chute('j', { cords: [], em: { base: 2 }, sim: { warmup_s: 6000 } });
+  const before = { 0: [deploy('v', 's'), deploy('j', 't', { job_id: 'one' })] };
+  assert.equal(brief(answerAt({ servers, chutes: [victim, slow], records }, 3855, before)), []);
 });
 
 test.run();
