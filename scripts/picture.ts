@@ -15,7 +15,7 @@ function escapeXml(text: string): string {
 }
 
 function svgOf(frame: string): string {
-  const lines = frame.replaceAll('\r', '').trimEnd().split('\n');
+  const lines = frame.trimEnd().split('\n');
   const width = Math.ceil(columns * charWidth + 32);
   const height = lines.length * lineHeight + 32;
   const text = lines
@@ -30,7 +30,9 @@ ${text}
 `;
 }
 
-const command = `stty cols ${columns} rows ${rows}; npm run --silent demo -- --for 50s --dir "$(mktemp -d)/miner"`;
+const folder = '/tmp/miner-demo';
+const demo = `npm run --silent demo -- --for 50s --dir ${folder}`;
+const command = `rm -rf ${folder}; stty cols ${columns} rows ${rows}; ${demo}; rm -rf ${folder}`;
 const child = spawn('script', ['-qec', command, '/dev/null'], { stdio: ['ignore', 'pipe', 'inherit'] });
 let screen = '';
 child.stdout.on('data', (chunk: Buffer) => {
@@ -38,7 +40,7 @@ child.stdout.on('data', (chunk: Buffer) => {
 });
 child.on('close', () => {
   const frames = screen.split('\x1b[2J\x1b[H').slice(1);
-  const last = frames.at(-1)?.split('\n\n')[0];
+  const last = frames.at(-1)?.replaceAll('\r', '').split('\n\n')[0];
   if (!last) throw new Error('the demo drew nothing');
   writeFileSync(out, svgOf(last));
   console.log(`wrote ${out}`);
