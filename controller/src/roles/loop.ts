@@ -1,4 +1,5 @@
 // Runs passes one after the other: at once when woken, and every `intervalMs` as the safety net. Wakes during a pass are coalesced.
+// After a pass that failed the next one waits, longer each time: what failed mends itself seldom, and each pass asks for launch tokens.
 
 import type { Clock } from '../domain/clock.ts';
 
@@ -20,19 +21,26 @@ export interface LoopOptions {
   onError(error: unknown): void;
 }
 
+const longestRetryMs = 60_000;
+
 export function startLoop({ clock, intervalMs, settleMs, pass, onError }: LoopOptions): Loop {
   const stopped = new AbortController();
   let woken = new AbortController();
+  let failures = 0;
 
   async function run(): Promise<void> {
     while (!stopped.signal.aborted) {
       let again = false;
       try {
         again = await pass();
+        failures = 0;
       } catch (error) {
         onError(error);
+        failures += 1;
       }
-      if (!again) await clock.sleep(intervalMs, AbortSignal.any([woken.signal, stopped.signal]));
+      if (failures > 0) {
+        await clock.sleep(Math.min(longestRetryMs, (intervalMs / 8) * 2 ** (failures - 1)), stopped.signal);
+      } else if (!again) await clock.sleep(intervalMs, AbortSignal.any([woken.signal, stopped.signal]));
       if (stopped.signal.aborted) return;
       await new Promise((resolve) => setTimeout(resolve, settleMs));
       woken = new AbortController();
