@@ -15,6 +15,10 @@ async function writeTemporary(path: string, content: Buffer, prefix: string, mod
   try {
     await file.writeFile(content);
     await file.sync();
+  } catch (error) {
+    // A full disk must not fill up with empty files as well.
+    await rm(temporary, { force: true });
+    throw error;
   } finally {
     await file.close();
   }

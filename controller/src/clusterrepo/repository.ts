@@ -3,7 +3,7 @@
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { MinerError } from '../domain/errors.ts';
+import { MinerError, messageOf } from '../domain/errors.ts';
 import { type Changes, changeTree } from './changetree.ts';
 import { makeObject, type NewObject, type ObjectStore, openObjects } from './objects.ts';
 import { type LockOptions, moveBranch, readBranch } from './refs.ts';
@@ -38,7 +38,7 @@ export interface Repository {
   entry(commit: string, path: string): Promise<TreeEntry | undefined>;
   /** Entries of a folder; empty when there is no such folder. */
   folder(commit: string, path: string): Promise<TreeEntries>;
-  /** One commit on top of `base`; rejects with E-GIT-CONFLICT when the branch is elsewhere. */
+  /** One commit on top of `base`; rejects with E-GIT-CONFLICT when the branch is elsewhere, E-GIT-REPOSITORY when the disk refuses. */
   commit(request: CommitRequest): Promise<string>;
 }
 
@@ -106,8 +106,13 @@ export async function openRepository(gitdir: string, author: Author, locks?: Loc
       if (typeof tree !== 'string') made.push(tree);
       const oid = typeof tree === 'string' ? tree : tree.oid;
       const commit = makeObject('commit', encodeCommit(oid, base, author, at, message));
-      await objects.write([...made, commit]);
-      await moveBranch(gitdir, branch, base, commit.oid, locks);
+      try {
+        await objects.write([...made, commit]);
+        await moveBranch(gitdir, branch, base, commit.oid, locks);
+      } catch (error) {
+        if (error instanceof MinerError) throw error;
+        throw new MinerError('E-GIT-REPOSITORY', `${gitdir} cannot be written: ${messageOf(error)}`, { cause: error });
+      }
       return commit.oid;
     },
   };
