@@ -22,6 +22,7 @@ function svgOf(frame: string): string {
     .map((line, i) => `<text x="16" y="${28 + i * lineHeight}" xml:space="preserve">${escapeXml(line)}</text>`)
     .join('\n');
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}">
+<title>The demo: servers, deployments, last decisions and what happened meanwhile</title>
 <rect width="100%" height="100%" rx="8" fill="#16181d"/>
 <g font-family="DejaVu Sans Mono, Menlo, Consolas, monospace" font-size="13" fill="#d7dae0">
 ${text}
