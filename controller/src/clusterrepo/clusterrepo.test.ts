@@ -76,11 +76,23 @@ test('a start that was cut short is made good by the next', async () => {
   writeFileSync(join(gitdir, 'HEAD'), 'ref: refs/heads/main\n');
   writeFileSync(join(gitdir, 'tmp_0123456789ab'), 'half a file');
   await openClusterRepo(optionsFor(dir));
-  git(gitdir, 'update-ref', '-d', 'refs/heads/live');
+  for (const ref of ['refs/heads/live', 'refs/miner/live']) git(gitdir, 'update-ref', '-d', ref);
   const repo = await openClusterRepo(optionsFor(dir));
   assert.is((await repo.readLive()).deployments.size, 0);
   assert.is(git(gitdir, 'fsck', '--strict', '--no-dangling'), '');
   clean();
+});
+
+test('a live branch that somebody removed is not replaced by an empty one, and comes back with the command that is named', async () => {
+  await withRepo(async (repo, { dir, gitdir }) => {
+    await commit(repo, deploy(specAt(1, 0)));
+    await openClusterRepo(optionsFor(dir));
+    git(gitdir, 'update-ref', '-d', 'refs/heads/live');
+    const { message } = await refusal(openClusterRepo(optionsFor(dir)), 'E-GIT-REPOSITORY');
+    const commit = /branch live ([0-9a-f]{40})/.exec(message)?.[1] ?? '';
+    git(gitdir, 'branch', 'live', commit);
+    assert.is((await (await openClusterRepo(optionsFor(dir))).readLive()).deployments.size, 1);
+  });
 });
 
 test('a repository in a layout that is not supported is refused', async () => {

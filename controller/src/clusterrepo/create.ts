@@ -71,10 +71,34 @@ async function ensureMain(repository: Repository, template: string, at: number):
   await repository.commit({ branch: 'main', base: undefined, changes, blobs, message, at });
 }
 
-/** Branch `main` from the template's files and an empty `live`, where they are missing. */
-export async function ensureBranches(repository: Repository, template: string, at: number): Promise<void> {
-  await ensureMain(repository, template, at);
-  if ((await readBranch(repository.gitdir, 'live')) !== undefined) return;
+/** Remembers, outside the branches, that `live` was here: a branch that somebody removed must not be taken for a new repository. */
+const liveMarker = 'refs/miner/live';
+
+async function markLive(gitdir: string, commit: string): Promise<void> {
+  await mkdir(join(gitdir, 'refs/miner'), { recursive: true });
+  await writeWhole(join(gitdir, liveMarker), Buffer.from(`${commit}\n`));
+}
+
+async function ensureLive(repository: Repository, at: number): Promise<void> {
+  const { gitdir } = repository;
+  const head = await readBranch(gitdir, 'live');
+  if (head !== undefined) return markLive(gitdir, head);
+  const before = await readFile(join(gitdir, liveMarker), 'utf8').catch(() => undefined);
+  if (before !== undefined) {
+    // An empty `live` would take every running deployment away.
+    throw new MinerError(
+      'E-GIT-REPOSITORY',
+      `branch live of ${gitdir} was removed; bring it back with: git -C ${gitdir} branch live ${before.trim()} (or a later commit of it)`,
+    );
+  }
   const message = 'Start with nothing deployed\n';
   await repository.commit({ branch: 'live', base: undefined, changes: new Map(), blobs: [], message, at });
+  const made = await readBranch(gitdir, 'live');
+  if (made !== undefined) await markLive(gitdir, made);
+}
+
+/** Branch `main` from the template's files and an empty `live`, in a repository that never had them. */
+export async function ensureBranches(repository: Repository, template: string, at: number): Promise<void> {
+  await ensureMain(repository, template, at);
+  await ensureLive(repository, at);
 }

@@ -29,6 +29,7 @@ export function plan(world: World, policy: Policy, clock: Pick<Clock, 'now'>, ra
   const now = clock.now();
   const drift = reconcile(world, policy, memory, now);
   const { allowed, held } = capRemovals(drift.removals, world.desired.size, policy);
+  const bookkeeping = capVanished(drift.effects, world, policy);
   const next = learn({ ...memory, missing: drift.missing }, world, allowed, now);
   const rolled = rolledChutes(world);
   const removed = new Set(allowed.map((removal) => removal.spec.deploymentId));
@@ -53,8 +54,8 @@ export function plan(world: World, policy: Policy, clock: Pick<Clock, 'now'>, ra
       because,
     })),
     deploys,
-    effects: drift.effects,
-    held,
+    effects: bookkeeping.effects,
+    held: [...held, ...bookkeeping.held],
     memory: next,
   };
 }
@@ -66,13 +67,41 @@ function capRemovals(
   policy: Policy,
 ): { allowed: Removal[]; held: string[] } {
   const inferred = removals.filter((removal) => removal.inferred);
-  const cap = Math.max(alwaysAllowedRemovals, Math.floor(total * policy.removalShare));
-  if (inferred.length <= cap) return { allowed: [...removals], held: [] };
+  if (inferred.length <= capOf(total, policy)) return { allowed: [...removals], held: [] };
   return {
     allowed: removals.filter((removal) => !removal.inferred),
     held: [
       `${inferred.length} of ${total} deployments look lost, more than policy.removalShare (${policy.removalShare}) allows; ` +
-        'nothing is removed until they are back or the share is raised on main',
+        `nothing is removed until they are back or the share is raised on main: ${named(inferred.map(({ spec }) => spec.deploymentId))}`,
+    ],
+  };
+}
+
+function capOf(total: number, policy: Policy): number {
+  return Math.max(alwaysAllowedRemovals, Math.floor(total * policy.removalShare));
+}
+
+function named(ids: readonly string[]): string {
+  const shown = ids.slice(0, 5).join(', ');
+  return ids.length > 5 ? `${shown} and ${ids.length - 5} more` : shown;
+}
+
+/** Many committed deployments that left `live` at once without a decision look like a branch that was reset, not like a revert. */
+function capVanished(effects: readonly Effect[], world: World, policy: Policy): { effects: Effect[]; held: string[] } {
+  const vanished = effects.filter(
+    (effect) =>
+      effect.kind === 'mark' &&
+      effect.step === 'removedAt' &&
+      world.lifecycles.get(effect.deploymentId)?.committedAt !== undefined,
+  );
+  const total = world.desired.size + vanished.length;
+  if (vanished.length <= capOf(total, policy)) return { effects: [...effects], held: [] };
+  const ids = vanished.flatMap((effect) => (effect.kind === 'mark' ? [effect.deploymentId] : []));
+  return {
+    effects: effects.filter((effect) => !vanished.includes(effect)),
+    held: [
+      `${ids.length} of ${total} deployments are no longer on live, more than policy.removalShare (${policy.removalShare}) allows; ` +
+        `their instances are kept until they are back on live or the share is raised on main: ${named(ids)}`,
     ],
   };
 }

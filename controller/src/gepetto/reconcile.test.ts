@@ -86,6 +86,39 @@ test('R7 R20 absence of many at once is held back and asks', () => {
   assert.match(second.held[0] ?? '', /8 of 8 deployments look lost/);
 });
 
+test('R7 what both lists of the validator leave out is gone, however many', () => {
+  const many = Array.from({ length: 8 }, (_, i) => f.spec(x, f.servers.B, i));
+  const other = f.instance(f.row(f.spec(x, f.servers.C)), { configId: undefined, instanceId: f.id('elsewhere') });
+  const listed = { instanceId: f.id('other miner'), chuteId: x.chuteId, computeMultiplier: 1 };
+  function look(at: number, memory: Memory, globalItems: { instanceId: string }[]): Plan {
+    const world = f.world({ chutes: [x], running: many, instances: [other], fetchedAt: at, syncedAt: at });
+    const feeds = world.feeds.get(f.validator);
+    assert.ok(feeds);
+    const items = new Map(globalItems.map((one) => [one.instanceId, { ...listed, ...one }]));
+    const globalInstances = { fetchedAt: at, items };
+    return planAt({ ...world, feeds: new Map([[f.validator, { ...feeds, globalInstances }]]) }, at, memory);
+  }
+  for (const [globalItems, removed] of [
+    [[listed], 8],
+    [[], 0],
+    [[listed, ...many.map((spec) => ({ instanceId: f.row(spec).instanceId ?? '' }))], 0],
+  ] as const) {
+    const second = look(f.now + f.minute, look(f.now, emptyMemory, [...globalItems]).memory, [...globalItems]);
+    assert.is(second.removals.length, removed);
+    assert.is(second.held.length, removed === 0 ? 1 : 0);
+  }
+});
+
+test('many deployments that left live at once are held back: the branch was reset rather than reverted', () => {
+  const rows = Array.from({ length: 8 }, (_, i) => f.row(f.spec(x, f.servers.B, i)));
+  const result = planAt(f.world({ chutes: [x], rows }), f.now);
+  assert.equal(
+    result.effects.filter((effect) => effect.kind === 'mark' && effect.step === 'removedAt'),
+    [],
+  );
+  assert.match(result.held[0] ?? '', /8 of 8 deployments are no longer on live.* and 3 more/);
+});
+
 test('R8 D12 without an instance it is given up after the configured minutes', () => {
   for (const [age, expected] of [
     [29, []],

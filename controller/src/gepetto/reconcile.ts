@@ -112,10 +112,24 @@ function observed(
   const linkedAt = row.claimedAt ?? since;
   if (row.instanceId !== undefined && instances && !instances.items.has(row.instanceId)) {
     if (absentTwice(`instance:${row.instanceId}`, instances.fetchedAt, linkedAt)) {
-      return { reason: 'instance-deleted', because: 'not in two complete instance lists', inferred: true };
+      const inferred = !isUnlistedWorldwide(world, spec.validator, row);
+      const where = inferred ? '' : ', nor among the active instances of all miners';
+      return { reason: 'instance-deleted', because: `not in two complete instance lists${where}`, inferred };
     }
   }
   return undefined;
+}
+
+/**
+ * The validator's other list says so too: both lists are there and not empty, and neither has an instance that was active. That is a
+ * statement, as after a time in which events were missed.
+ */
+function isUnlistedWorldwide(world: World, validator: string, row: DeploymentLifecycle): boolean {
+  const { instances, globalInstances } = world.feeds.get(validator) ?? {};
+  if (!instances || !globalInstances || row.activatedAt === undefined || row.instanceId === undefined) return false;
+  const complete = instances.items.size > 0 && globalInstances.items.size > 0;
+  const recent = (globalInstances.fetchedAt ?? 0) >= row.activatedAt + appearGraceMs;
+  return complete && recent && !globalInstances.items.has(row.instanceId);
 }
 
 /** Bookkeeping and clean-up that need no commit. All of it may be repeated without harm. */

@@ -2,7 +2,7 @@
 
 import type { Chute } from '../domain/chute.ts';
 import type { Clock } from '../domain/clock.ts';
-import { messageOf } from '../domain/errors.ts';
+import { MinerError, messageOf } from '../domain/errors.ts';
 import type { ClusterRepo, Feeds, MainTree, Members, Store } from '../domain/ports.ts';
 import type { Server } from '../domain/server.ts';
 import type { Snapshot } from '../gepetto/pass.ts';
@@ -46,7 +46,14 @@ export async function createLook(parts: LookParts): Promise<Look> {
 
   async function freshMain(): Promise<MainTree> {
     try {
-      main = await repo.readMain();
+      const fresh = await repo.readMain();
+      if (fresh.config.hotkey !== parts.hotkey) {
+        throw new MinerError(
+          'E-HOTKEY',
+          `miner.yaml: hotkey: found ${fresh.config.hotkey}, but this miner runs as ${parts.hotkey}`,
+        );
+      }
+      main = fresh;
       complaint = undefined;
     } catch (error) {
       // Every pass and every status looks here.
