@@ -89,8 +89,8 @@ test('a live branch that somebody removed is not replaced by an empty one, and c
     await openClusterRepo(optionsFor(dir));
     git(gitdir, 'update-ref', '-d', 'refs/heads/live');
     const { message } = await refusal(openClusterRepo(optionsFor(dir)), 'E-GIT-REPOSITORY');
-    const commit = /branch live ([0-9a-f]{40})/.exec(message)?.[1] ?? '';
-    git(gitdir, 'branch', 'live', commit);
+    const last = /branch live ([0-9a-f]{40})/.exec(message)?.[1] ?? '';
+    git(gitdir, 'branch', 'live', last);
     assert.is((await (await openClusterRepo(optionsFor(dir))).readLive()).deployments.size, 1);
   });
 });

@@ -55,4 +55,11 @@ test('another mistake is told, and so is the same one when it comes back', async
   assert.equal(told, ['typo', 'other', 'other']);
 });
 
+test('a main that names another hotkey is not taken over', async () => {
+  const other = { ...good('b'), config: { ...config, hotkey: '5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty' } };
+  const { told, used } = await complaintsOver([good('a'), other, good('c')]);
+  assert.match(told[0] ?? '', /miner\.yaml: hotkey: found 5FHneW46/);
+  assert.equal(used, ['a', 'a', 'c']);
+});
+
 test.run();
