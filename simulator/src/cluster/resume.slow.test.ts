@@ -60,15 +60,16 @@ test('what somebody deletes from under Argo CD comes back after a while', async 
     await repository.commit(manifestOf(deploymentId, 30001));
     const core = coreOf(cluster);
     const name = `chute-service-${deploymentId}`;
-    const exists = () =>
+    const uid = () =>
       core.readNamespacedService({ namespace: 'chutes', name }).then(
-        () => true,
-        () => false,
+        ({ metadata }) => metadata?.uid,
+        () => undefined,
       );
-    await until('the Service is there', exists);
+    await until('the Service is there', async () => (await uid()) !== undefined);
+    const first = await uid();
     await core.deleteNamespacedService({ namespace: 'chutes', name });
-    assert.not(await exists());
-    await until('it is back', exists);
+    // At this speed it may be back before anybody looks; another uid proves that it was gone.
+    await until('another one is there', async () => ![undefined, first].includes(await uid()));
     const [app] = cluster.applications();
     assert.equal([app?.name, app?.sync, app?.failures], [`chutes-${server.name}`, 'Synced', []]);
   } finally {
