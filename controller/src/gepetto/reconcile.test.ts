@@ -207,8 +207,15 @@ test('a row whose manifest is not in git is removed, its instance deleted, and i
     stillThere.effects.map((effect) => effect.kind),
     ['delete-instance'],
   );
-  const gone = planAt(f.world({ chutes: [x], rows: removed, pods: [] }), f.now);
-  assert.equal(gone.effects.at(-1), { kind: 'mark', step: 'goneAt', deploymentId: one.deploymentId, at: f.now });
+  const stillCounted = planAt(f.world({ chutes: [x], rows: removed, pods: [] }), f.now);
+  assert.equal(
+    stillCounted.effects.map((effect) => effect.kind),
+    ['delete-instance'],
+    'the pod is gone, but the validator still counts its GPUs',
+  );
+  const forgotten = [f.row(one, { removedAt: f.now - 1000, instanceGoneAt: f.now - 500 })];
+  const gone = planAt(f.world({ chutes: [x], rows: forgotten, pods: [], instances: [] }), f.now);
+  assert.equal(gone.effects, [{ kind: 'mark', step: 'goneAt', deploymentId: one.deploymentId, at: f.now }]);
 });
 
 test('a pod that was never seen keeps its GPUs for a minute after removal: Argo CD may still be creating it', () => {

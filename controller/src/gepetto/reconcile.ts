@@ -195,6 +195,8 @@ function rowEffects(world: World, row: DeploymentLifecycle, pods: readonly Obser
     const { validator, chuteId, instanceId } = row;
     effects.push({ kind: 'delete-instance', validator, chuteId, instanceId, deploymentId });
   }
+  // The validator refuses a GPU that it still counts in another instance, and the launch is burnt (gepetto.md 4.7).
+  if (row.instanceId !== undefined && row.instanceGoneAt === undefined) return effects;
   const health = world.health.get(row.server);
   // A pod that was never seen may still be on its way through Argo CD; one that ran is gone when the list says so.
   const quietSince = row.removedAt + (row.runningAt === undefined ? appearGraceMs / 2 : 0);
