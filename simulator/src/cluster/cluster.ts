@@ -6,6 +6,7 @@ import type { Clock } from '@miner/controller/domain/clock.ts';
 import type { ProofSizes } from '../refc1.ts';
 import { startApiServer } from './apiserver.ts';
 import { type ApplicationStatus, startArgoCd } from './argocd.ts';
+import { openClaims } from './claims.ts';
 import { defaultModelSize, type ModelSize } from './launch-times.ts';
 import { createMachine, type Machine } from './machine.ts';
 import type { Member } from './member.ts';
@@ -93,6 +94,7 @@ export async function startCluster(options: ClusterOptions): Promise<SimulatedCl
   const log = options.log ?? (() => {});
   const onError = (error: unknown) =>
     log('simulated cluster', { error: error instanceof Error ? error.message : String(error) });
+  const claims = openClaims(stateFile && `${stateFile}.claims`);
   let writer: StateWriter | undefined;
   const onChange = () => writer?.changed();
   const ledger = createLedger(() => clock.now(), onChange, saved?.ledger);
@@ -112,6 +114,7 @@ export async function startCluster(options: ClusterOptions): Promise<SimulatedCl
       ledger,
       rules: { minerHotkey: options.minerHotkey, validatorHotkey: options.validator.hotkey },
       proofSizes: options.proofSizes,
+      claims,
       sizeOf: (chuteId) => options.modelSizes(chuteId) ?? defaultModelSize(chuteId),
       access: () => ({ url: `http://127.0.0.1:${api.port}/clusters/${server.name}`, token: tokenOf(server.name) }),
       onChange,

@@ -62,6 +62,7 @@ async function claim(launch: Launch): Promise<Outcome> {
   if (!token) return { exit: 'CHUTES_LAUNCH_JWT is no launch token' };
   const gpus = devicesOfPod(launch);
   if (gpus.length === 0) return { exit: 'no GPU is visible' };
+  if (!member.claims.begin(token.configId)) return { exit: 'the machine stopped while this container claimed' };
   const { CHUTES_LAUNCH_JWT: _, ...env } = record.env;
   const reply = await claimInstance(token.url, identityOf(launch), {
     gpus,

@@ -3,6 +3,7 @@
 import type { Clock } from '@miner/controller/domain/clock.ts';
 import type { ProofSizes } from '../refc1.ts';
 import { kubeconfigFor, startAgent } from './agent.ts';
+import type { Claims } from './claims.ts';
 import { inspectPod, type Rules } from './honesty.ts';
 import { createJobController } from './jobs.ts';
 import { createKubelet, type Kubelet } from './kubelet.ts';
@@ -33,6 +34,7 @@ export interface MachineOptions {
   rules: Rules;
   sizeOf: (chuteId: string) => ModelSize;
   proofSizes?: ProofSizes | undefined;
+  claims: Claims;
   /** Read when the agent starts: where the member's API is, and its token. */
   access: () => { url: string; token: string };
   onChange: () => void;
@@ -49,6 +51,7 @@ export function createMachine(server: SimulatedServer, options: MachineOptions):
     random,
     saved,
     proofSizes: options.proofSizes,
+    claims: options.claims,
     onPortConflict: (name, nodePort, service, other) =>
       ledger.violation('node-port-shared', `${nodePort} on ${name}: Services ${other} and ${service}`),
   });

@@ -5,6 +5,7 @@ import type { Clock } from '@miner/controller/domain/clock.ts';
 import { uuid5 } from '@miner/controller/domain/ids.ts';
 import { defaultSizes, type ProofSizes } from '../refc1.ts';
 import { admit, kinds, namespace } from './admission.ts';
+import { type Claims, openClaims } from './claims.ts';
 import { devicesOf, type SimulatedDevice, vramBytes } from './devices.ts';
 import { ApiError, type KubeObject, kubeTime, notFound, objectInput } from './kube.ts';
 import type { CacheState } from './launch-times.ts';
@@ -20,6 +21,7 @@ export interface Member {
   readonly server: SimulatedServer;
   readonly devices: readonly SimulatedDevice[];
   readonly proofSizes: ProofSizes;
+  readonly claims: Claims;
   readonly store: ObjectStore;
   /** Images and model weights on its disk; they outlive a crash. */
   cache: CacheState;
@@ -38,6 +40,8 @@ export interface Member {
 export interface MemberContext {
   /** Amount of proof work; the validator must be set to the same. Default: refc1's. */
   proofSizes?: ProofSizes | undefined;
+  /** Default: kept in memory. */
+  claims?: Claims | undefined;
   clock: Clock;
   random: () => number;
   onPortConflict: (server: string, nodePort: number, name: string, other: string) => void;
@@ -150,6 +154,7 @@ export function createMember(server: SimulatedServer, context: MemberContext): M
     server,
     devices,
     proofSizes: context.proofSizes ?? defaultSizes,
+    claims: context.claims ?? openClaims(undefined),
     store,
     cache: saved?.cache ?? { images: [], models: [] },
     up: saved?.up ?? true,
