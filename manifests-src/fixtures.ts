@@ -3,6 +3,7 @@
 import type { Chute } from '@miner/controller/domain/chute.ts';
 import { type MinerConfig, minerConfig } from '@miner/controller/domain/config.ts';
 import type { DeploymentSpec, PortMapping } from '@miner/controller/domain/deployment.ts';
+import { plainChute } from '@miner/controller/domain/fixtures.ts';
 import type { Server } from '@miner/controller/domain/server.ts';
 import { hasAttestationPort, needsLaunchToken } from '@miner/controller/domain/version.ts';
 import { renderChute } from './charts/chute.ts';
@@ -42,7 +43,7 @@ export const server: Server = {
   createdAt: 0,
 };
 
-export const chute: Chute = {
+export const chute = plainChute({
   chuteId: '4a1e1a50-7a5e-5b0c-9a43-1f0f3a9c5d01',
   validator,
   name: 'llama-3-70b',
@@ -50,18 +51,9 @@ export const chute: Chute = {
   image: 'alice/vllm:1.2.3-p4',
   refStr: 'llama:chute',
   filename: 'llama.py',
-  code: undefined,
   chutesVersion: '0.4.2',
-  supportedGpus: ['h100_sxm'],
   gpuCount: 2,
-  tee: false,
-  preemptible: true,
-  disabled: false,
-  jobOnly: false,
-  jobPorts: [],
-  effectiveComputeMultiplier: 1,
-  bounty: 0,
-};
+});
 
 export interface Case {
   chute?: Partial<Chute>;

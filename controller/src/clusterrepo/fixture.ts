@@ -5,6 +5,7 @@ import type { Chute } from '../domain/chute.ts';
 import { type MinerConfig, minerConfig } from '../domain/config.ts';
 import type { DeployDecision, RemoveDecision } from '../domain/decision.ts';
 import type { DeploymentSpec } from '../domain/deployment.ts';
+import { plainChute } from '../domain/fixtures.ts';
 import { gpuEnvId } from '../domain/ids.ts';
 import type { Server } from '../domain/server.ts';
 
@@ -59,26 +60,15 @@ export function makeServer(n: number, gpus = 8): Server {
 }
 
 export function makeChute(n: number, gpuCount = 1): Chute {
-  return {
+  return plainChute({
     chuteId: uuidOf(2_000_000 + n),
     validator,
     name: `chute-${n}`,
     version: uuidOf(3_000_000 + n),
     image: `user/app-${n}:1`,
-    refStr: 'app:chute',
-    filename: 'app.py',
-    code: undefined,
     chutesVersion: '0.3.61',
-    supportedGpus: ['h100_sxm'],
     gpuCount,
-    tee: false,
-    preemptible: true,
-    disabled: false,
-    jobOnly: false,
-    jobPorts: [],
-    effectiveComputeMultiplier: 1,
-    bounty: 0,
-  };
+  });
 }
 
 export interface Place {

@@ -1,6 +1,6 @@
 // Identifiers that end up in names and host paths are checked before they get there (reference/kubernetes.md R32).
 
-import { createHash, randomUUID } from 'node:crypto';
+import { createHash } from 'node:crypto';
 
 const uuidPattern = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const gpuIdPattern = /^[0-9a-f]{32}$/;
@@ -23,10 +23,6 @@ export function isServerName(text: string): boolean {
 /** `GPU-` and the dashed form, as the NVIDIA runtime wants it. */
 export function gpuEnvId(gpuId: string): string {
   return `GPU-${gpuId.slice(0, 8)}-${gpuId.slice(8, 12)}-${gpuId.slice(12, 16)}-${gpuId.slice(16, 20)}-${gpuId.slice(20)}`;
-}
-
-export function newUuid(): string {
-  return randomUUID();
 }
 
 const oidNamespace = Buffer.from('6ba7b8129dad11d180b400c04fd430c8', 'hex');

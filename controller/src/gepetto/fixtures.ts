@@ -4,10 +4,11 @@ import { createHash } from 'node:crypto';
 import type { Chute } from '../domain/chute.ts';
 import { type Policy, policyConfig } from '../domain/config.ts';
 import type { DeploymentLifecycle, DeploymentSpec, ObservedPod } from '../domain/deployment.ts';
+import { plainChute } from '../domain/fixtures.ts';
+import { lifecycleOf } from '../domain/lifecycle.ts';
 import type { Feeds, RemoteInstance, Utilization } from '../domain/ports.ts';
 import { seededRandom, uuidFrom } from '../domain/random.ts';
 import type { Gpu, Server } from '../domain/server.ts';
-import { lifecycleOf } from './pass.ts';
 import type { World } from './world.ts';
 
 export const validator = '5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty';
@@ -23,27 +24,14 @@ export function id(name: string): string {
 }
 
 export function chute(name: string, change: Partial<Chute> = {}): Chute {
-  return {
+  return plainChute({
     chuteId: id(name),
     validator,
     name,
-    version: 'v1',
     image: `user/${name.toLowerCase()}:1`,
-    refStr: 'app:chute',
-    filename: 'app.py',
-    code: undefined,
-    chutesVersion: '0.6.0',
     supportedGpus: ['h100'],
-    gpuCount: 1,
-    tee: false,
-    preemptible: true,
-    disabled: false,
-    jobOnly: false,
-    jobPorts: [],
-    effectiveComputeMultiplier: 1,
-    bounty: 0,
     ...change,
-  };
+  });
 }
 
 export function server(name: string, change: Partial<Server> & { model?: string; count?: number } = {}): Server {

@@ -4,8 +4,9 @@
 import type { Clock } from '../domain/clock.ts';
 import type { Policy } from '../domain/config.ts';
 import type { Decision, DeployDecision } from '../domain/decision.ts';
-import type { DeploymentLifecycle, DeploymentSpec } from '../domain/deployment.ts';
+import type { DeploymentSpec } from '../domain/deployment.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
+import { lifecycleOf } from '../domain/lifecycle.ts';
 import type { ClusterRepo, LaunchRefused, LiveTree, Store } from '../domain/ports.ts';
 import type { Random } from '../domain/random.ts';
 import type { Effect } from './effects.ts';
@@ -171,31 +172,4 @@ async function carryOut(effect: Effect, ports: PassPorts): Promise<void> {
       }
       await store.markInstance('instanceGoneAt', { instanceId: effect.instanceId }, clock.now());
   }
-}
-
-/** The row of a deployment that was just planned. */
-export function lifecycleOf(spec: DeploymentSpec, plannedAt: number): DeploymentLifecycle {
-  return {
-    deploymentId: spec.deploymentId,
-    chuteId: spec.chuteId,
-    version: spec.version,
-    validator: spec.validator,
-    server: spec.server,
-    configId: spec.configId,
-    instanceId: undefined,
-    jobId: spec.jobId,
-    gpuIds: spec.gpuIds,
-    nodePorts: spec.ports.map((mapping) => mapping.nodePort),
-    plannedAt,
-    tokenAt: undefined,
-    secretAt: undefined,
-    committedAt: undefined,
-    runningAt: undefined,
-    claimedAt: undefined,
-    verifiedAt: undefined,
-    activatedAt: undefined,
-    instanceGoneAt: undefined,
-    removedAt: undefined,
-    goneAt: undefined,
-  };
 }

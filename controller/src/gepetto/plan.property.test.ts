@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { lifecycleOf } from '../domain/lifecycle.ts';
 import { isAllocatableNodePort } from '../domain/nodeport.ts';
 import { seededRandom } from '../domain/random.ts';
 import * as f from './fixtures.ts';
-import { lifecycleOf } from './pass.ts';
 import { type Plan, plan } from './plan.ts';
 import { emptyMemory, type World } from './world.ts';
 

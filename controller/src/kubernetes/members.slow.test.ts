@@ -1,7 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { scaledClock } from '../domain/clock.ts';
-import { newUuid } from '../domain/ids.ts';
 import type { Members } from '../domain/ports.ts';
 import { openMembers } from './members.ts';
 import type { BadObject } from './podwatch.ts';
@@ -44,7 +44,7 @@ async function withMember(run: (scene: Scene) => Promise<void>): Promise<void> {
         ({ method, path, query }) => method === 'GET' && path.endsWith('/pods') && !query.get('watch'),
       ).length,
     addPod(podName) {
-      const deploymentId = newUuid();
+      const deploymentId = randomUUID();
       cluster.member(name).create('pods', chutePod(podName, deploymentId, [gpuId], 30_123));
       return deploymentId;
     },

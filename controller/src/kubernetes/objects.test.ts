@@ -1,8 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemClock } from '../domain/clock.ts';
 import { MinerError } from '../domain/errors.ts';
-import { newUuid } from '../domain/ids.ts';
 import type { Members } from '../domain/ports.ts';
 import { openMembers } from './members.ts';
 import { parseQuantity } from './nodes.ts';
@@ -42,7 +42,7 @@ async function failure(call: Promise<unknown>): Promise<MinerError> {
 
 test('a launch Secret is created, replaced and deleted, and deleting it again is fine', () =>
   withMember(async ({ cluster, members, name }) => {
-    const id = newUuid();
+    const id = randomUUID();
     const stored = () =>
       cluster.member(name).store.get('secrets', `launch-${id}`)?.data as { token: string } | undefined;
     await members.writeLaunchSecret(name, id, 'first');
@@ -56,7 +56,7 @@ test('a launch Secret is created, replaced and deleted, and deleting it again is
 
 test('a Secret that vanishes between create and replace is created again', () =>
   withMember(async ({ cluster, members, name }) => {
-    const id = newUuid();
+    const id = randomUUID();
     await members.writeLaunchSecret(name, id, 'first');
     cluster.intercept = ({ method }) => {
       if (method === 'PUT') cluster.member(name).remove('secrets', `launch-${id}`);
@@ -80,7 +80,7 @@ test('other Secrets are no launch Secrets, and listing asks for metadata only', 
 
 test('no token is in the error of a Secret that was refused', () =>
   withMember(async ({ cluster, members, name }) => {
-    const id = newUuid();
+    const id = randomUUID();
     cluster.intercept = ({ path, body }, response) => {
       if (!path.endsWith('/secrets')) return false;
       const { data } = JSON.parse(body);

@@ -32,7 +32,7 @@ const joints = suite<Context>('joints');
 
 joints.before(async (context) => {
   const parent = mkdtempSync(join(tmpdir(), 'joints-'));
-  const folder = openFolder(join(parent, 'run'));
+  const folder = await openFolder(join(parent, 'run'));
   const { state, clockEpoch } = await prepareRun(parseOptions(['--servers', '1', '--speed', '120']), folder);
   folder.writeMinerYaml(minerYaml(folder, state));
   const world = await startWorld(folder, state, clockEpoch);
@@ -49,7 +49,7 @@ joints.before(async (context) => {
   async function close(): Promise<void> {
     await miner.stop();
     await world.close();
-    folder.release();
+    await folder.release();
     rmSync(parent, { recursive: true, force: true });
   }
   Object.assign(context, {

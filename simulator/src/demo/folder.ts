@@ -1,12 +1,13 @@
 // The folder of a demo run: keys, the cluster repository's template, and what a second run in the same folder needs to go on.
-// One demo at a time per folder: `demo.lock` holds the process id of the one that runs.
+// One demo at a time per folder: `demo.lock` names the one that runs.
 
 import { randomBytes } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { MinerError } from '@miner/controller/domain/errors.ts';
 import { createSigner, type Signer } from '@miner/controller/signing/sr25519.ts';
+import { takeLock } from '@miner/controller/store/lock.ts';
 import { z } from 'zod';
 
 const template = fileURLToPath(new URL('../../../cluster-repo-template', import.meta.url));
@@ -38,35 +39,19 @@ export interface DemoFolder {
   template: string;
   repository: string;
   writeMinerYaml(text: string): void;
-  release(): void;
+  release(): Promise<void>;
 }
 
-function isAlive(pid: number): boolean {
+async function lockFolder(path: string): Promise<() => Promise<void>> {
   try {
-    process.kill(pid, 0);
-    return true;
+    return await takeLock(join(path, 'demo.lock'));
   } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-function takeLock(path: string): () => void {
-  const lock = join(path, 'demo.lock');
-  for (;;) {
-    try {
-      writeFileSync(lock, String(process.pid), { flag: 'wx' });
-      return () => rmSync(lock, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      const holder = Number(readFileSync(lock, 'utf8'));
-      if (isAlive(holder)) {
-        throw new MinerError(
-          'E-IN-USE',
-          `${path} is in use by the demo with process id ${holder}; stop it or choose another --dir`,
-        );
-      }
-      rmSync(lock, { force: true });
-    }
+    if (!(error instanceof MinerError) || error.code !== 'E-IN-USE') throw error;
+    const holder = error.detail?.pid;
+    throw new MinerError(
+      'E-IN-USE',
+      `${path} is in use by the demo with process id ${holder}; stop it or choose another --dir`,
+    );
   }
 }
 
@@ -81,11 +66,12 @@ function keyFile(path: string): Signer & { seed: string } {
   return { ...createSigner(Buffer.from(seed, 'hex')), seed };
 }
 
-export function openFolder(dir: string | undefined): DemoFolder {
+/** Rejects with E-IN-USE while another demo runs in the folder. */
+export async function openFolder(dir: string | undefined): Promise<DemoFolder> {
   const stamp = new Date().toISOString().replace(/[-:]/g, '').slice(0, 15);
   const path = resolve(dir ?? join(repositoryRoot, '.demo', stamp));
   mkdirSync(path, { recursive: true });
-  const release = takeLock(path);
+  const release = await lockFolder(path);
   const stateFile = join(path, 'demo.json');
   const copy = join(path, 'template');
   if (!existsSync(copy)) cpSync(template, copy, { recursive: true });

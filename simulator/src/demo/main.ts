@@ -55,7 +55,7 @@ function tellReady(folder: DemoFolder, world: DemoWorld, miner: MinerProcess, ou
 
 async function run(options: DemoOptions, stop: AbortController): Promise<void> {
   const startedAt = Date.now();
-  const folder = openFolder(options.dir);
+  const folder = await openFolder(options.dir);
   const output = createOutput(options.json);
   const { state, clockEpoch } = await prepareRun(options, folder);
   if (!folder.earlier) folder.writeMinerYaml(minerYaml(folder, state));
@@ -89,7 +89,7 @@ async function run(options: DemoOptions, stop: AbortController): Promise<void> {
   } finally {
     await miner.stop();
     await world?.close();
-    folder.release();
+    await folder.release();
   }
 }
 

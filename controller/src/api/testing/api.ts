@@ -4,9 +4,9 @@ import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
 import pino from 'pino';
 import type { uvu } from 'uvu';
-import type { Chute } from '../../domain/chute.ts';
 import type { ServerConfig } from '../../domain/config.ts';
 import type { DeploymentLifecycle } from '../../domain/deployment.ts';
+import { plainChute } from '../../domain/fixtures.ts';
 import type { MainTree } from '../../domain/ports.ts';
 import type { Server } from '../../domain/server.ts';
 import { managementHeaders, type SignedContent, type SignedHeaders } from '../../signing/sign.ts';
@@ -81,26 +81,16 @@ export function deployment(id: string, on: string, gpus: number[], change: Parti
   return row;
 }
 
-export const chute: Chute = {
+export const chute = plainChute({
   chuteId: 'chute-1',
   validator: stranger.address,
   name: 'llama',
-  version: 'v1',
   image: 'u/n:t',
   refStr: 'a:b',
   filename: 'a.py',
   code: 'SECRET CODE',
   chutesVersion: '0.3.0',
-  supportedGpus: ['h100_sxm'],
-  gpuCount: 1,
-  tee: false,
-  preemptible: true,
-  disabled: false,
-  jobOnly: false,
-  jobPorts: [],
-  effectiveComputeMultiplier: 1,
-  bounty: 0,
-};
+});
 
 export interface Context {
   url: string;

@@ -3,6 +3,7 @@
 import type { Chute } from '../../domain/chute.ts';
 import type { DeployDecision, RemoveDecision } from '../../domain/decision.ts';
 import type { DeploymentLifecycle, DeploymentSpec } from '../../domain/deployment.ts';
+import { lifecycleOf } from '../../domain/lifecycle.ts';
 import type { StoredDecision } from '../../domain/ports.ts';
 import type { Gpu, Server } from '../../domain/server.ts';
 
@@ -84,30 +85,7 @@ export function makeChute(n: number, change: Partial<Chute> = {}): Chute {
 
 /** A lifecycle just planned, on server `gpu-1`. */
 export function makeLifecycle(n: number, change: Partial<DeploymentLifecycle> = {}): DeploymentLifecycle {
-  return {
-    deploymentId: uuid(n),
-    chuteId: uuid(5000),
-    version: uuid(6000),
-    validator: hotkey,
-    server: 'gpu-1',
-    configId: undefined,
-    instanceId: undefined,
-    jobId: undefined,
-    gpuIds: [gpuId(n)],
-    nodePorts: [30_000, 30_001],
-    plannedAt: epoch + n,
-    tokenAt: undefined,
-    secretAt: undefined,
-    committedAt: undefined,
-    runningAt: undefined,
-    claimedAt: undefined,
-    verifiedAt: undefined,
-    activatedAt: undefined,
-    instanceGoneAt: undefined,
-    removedAt: undefined,
-    goneAt: undefined,
-    ...change,
-  };
+  return { ...lifecycleOf(makeSpec(n), epoch + n), nodePorts: [30_000, 30_001], ...change };
 }
 
 export function makeSpec(n: number, change: Partial<DeploymentSpec> = {}): DeploymentSpec {
