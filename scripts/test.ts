@@ -23,7 +23,8 @@ interface Outcome {
 function runFile(file: string): Promise<Outcome> {
   const started = performance.now();
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', file], { timeout: fileTimeoutMs });
+    const flags = ['--disable-warning=ExperimentalWarning', '--import', './scripts/property-seed.ts'];
+    const child = spawn(process.execPath, [...flags, file], { timeout: fileTimeoutMs });
     let output = '';
     const collect = (chunk: Buffer) => {
       output += chunk;

@@ -40,6 +40,13 @@ test('what a merge patch was applied to contains the patch, unless it removes', 
   fc.assert(fc.property(tree, tree, (target, patch) => contains(mergePatch(target, patch), patch)));
 });
 
+test('a key named __proto__ is a key like any other', () => {
+  const patch = JSON.parse('{"__proto__":{"a":1}}');
+  assert.is(JSON.stringify(mergePatch({ b: 2 }, patch)), '{"b":2,"__proto__":{"a":1}}');
+  assert.ok(contains(mergePatch({}, patch), patch));
+  assert.not(contains({}, patch));
+});
+
 test('contains looks through maps, and wants lists whole', () => {
   assert.ok(contains({ a: { b: 1, c: 2 } }, { a: { b: 1 } }));
   assert.not(contains({ a: [1, 2] }, { a: [1] }));

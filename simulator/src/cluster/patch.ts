@@ -8,15 +8,15 @@ function isMap(value: unknown): value is Record<string, unknown> {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** RFC 7386: null removes, maps merge, anything else replaces. */
+/** RFC 7386: null removes, maps merge, anything else replaces. A Map holds the result, so that the key `__proto__` is a key. */
 export function mergePatch(target: unknown, patch: unknown): unknown {
   if (!isMap(patch)) return patch;
-  const result: Record<string, unknown> = isMap(target) ? { ...target } : {};
+  const result = new Map(Object.entries(isMap(target) ? target : {}));
   for (const [key, value] of Object.entries(patch)) {
-    if (value === null) delete result[key];
-    else result[key] = mergePatch(result[key], value);
+    if (value === null) result.delete(key);
+    else result.set(key, mergePatch(result.get(key), value));
   }
-  return result;
+  return Object.fromEntries(result);
 }
 
 const operations = z.array(
@@ -39,7 +39,8 @@ function applyOperation(target: unknown, keys: readonly string[], op: string, va
     else copy.splice(index, op === 'add' ? 0 : 1, ...(op === 'remove' ? [] : [value]));
     return copy;
   }
-  if (op !== 'add' && !(key in target)) throw new ApiError('Invalid', `patch path leads nowhere at "${key}"`);
+  if (op !== 'add' && !Object.hasOwn(target, key))
+    throw new ApiError('Invalid', `patch path leads nowhere at "${key}"`);
   if (rest.length === 0 && op === 'remove') {
     const { [key]: _, ...others } = target;
     return others;
@@ -64,6 +65,9 @@ export function contains(live: unknown, wanted: unknown): boolean {
   if (Array.isArray(wanted)) {
     return Array.isArray(live) && live.length === wanted.length && wanted.every((item, i) => contains(live[i], item));
   }
-  if (isMap(wanted)) return isMap(live) && Object.entries(wanted).every(([key, value]) => contains(live[key], value));
+  if (isMap(wanted)) {
+    const own = (key: string) => (isMap(live) && Object.hasOwn(live, key) ? live[key] : undefined);
+    return isMap(live) && Object.entries(wanted).every(([key, value]) => contains(own(key), value));
+  }
   return live === wanted || (wanted === null && live === undefined);
 }
