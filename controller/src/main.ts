@@ -2,68 +2,47 @@
 
 import { parseArgs } from 'node:util';
 import { MinerError, messageOf } from './domain/errors.ts';
-import { runAll } from './roles/all.ts';
+import type { OptionValues, Role } from './roles/role.ts';
 
-const usage = `Usage: main.ts all --dir FOLDER --hotkey FILE [options]
+const roles: Record<string, () => Promise<{ role: Role }>> = {
+  all: () => import('./roles/all.ts'),
+};
 
-  --dir FOLDER       database and git repository of the embedded miner
-  --hotkey FILE      wallet file of the miner's hotkey (JSON with ss58Address and secretSeed)
-  --template FOLDER  what a new cluster repository is made from (default: cluster-repo-template)
-  --port N           port of the miner API (default 32000)
-  --clock-speed N    run the planner's clock N times faster than time (for simulations; default 1)
-  --clock-epoch MS   when the fast clock agreed with the wall clock, ms since 1970
-  --follow-parent    stop when the parent process is gone`;
+const usage = `Usage: main.ts ROLE [options]      (main.ts ROLE --help: the options of a role)
 
-function wholeNumber(name: string, text: string): number {
-  const value = Number(text);
-  if (!Number.isInteger(value) || value < 0)
-    throw new MinerError('E-USAGE', `--${name}: found "${text}", allowed: a whole number`);
-  return value;
-}
-
-function required(name: string, value: string | undefined): string {
-  if (!value) throw new MinerError('E-USAGE', `--${name} is missing\n\n${usage}`);
-  return value;
-}
+Roles: ${Object.keys(roles).join(', ')}`;
 
 async function main(): Promise<void> {
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: {
-      dir: { type: 'string' },
-      hotkey: { type: 'string' },
-      template: { type: 'string' },
-      port: { type: 'string', default: '32000' },
-      'clock-speed': { type: 'string', default: '1' },
-      'clock-epoch': { type: 'string', default: '0' },
-      'follow-parent': { type: 'boolean', default: false },
-      help: { type: 'boolean', default: false },
-    },
-  });
-  if (values.help) {
+  const [name = '--help', ...args] = process.argv.slice(2);
+  if (name === '--help') {
     console.log(usage);
     return;
   }
-  if (positionals[0] !== 'all')
-    throw new MinerError('E-USAGE', `role "${positionals[0] ?? ''}" is not known; allowed: all\n\n${usage}`);
-  const miner = await runAll({
-    dir: required('dir', values.dir),
-    hotkeyFile: required('hotkey', values.hotkey),
-    template: values.template,
-    port: wholeNumber('port', values.port),
-    clockSpeed: wholeNumber('clock-speed', values['clock-speed']),
-    clockEpoch: wholeNumber('clock-epoch', values['clock-epoch']),
-  });
+  const load = Object.hasOwn(roles, name) ? roles[name] : undefined;
+  if (!load)
+    throw new MinerError(
+      'E-USAGE',
+      `role "${name}" is not known; allowed: ${Object.keys(roles).join(', ')}\n\n${usage}`,
+    );
+  const { role } = await load();
+  const options = { ...role.options, help: { type: 'boolean', default: false } } as const;
+  const values = parseArgs({ args, options }).values as OptionValues;
+  if (values.help === true) {
+    console.log(`${role.summary}\n\nUsage: main.ts ${name} [options]\n\n${role.help}`);
+    return;
+  }
+  const running = await role.start(values);
+  if (!running) return;
   let stopping = false;
   async function stop(): Promise<void> {
     if (stopping) return;
     stopping = true;
-    await miner.stop();
+    await running?.stop();
     process.exit(0);
   }
   process.on('SIGINT', stop);
   process.on('SIGTERM', stop);
-  if (values['follow-parent']) {
+  if (values['follow-parent'] === true) {
     const parent = process.ppid;
     setInterval(() => process.ppid !== parent && stop(), 500).unref();
   }

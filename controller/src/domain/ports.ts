@@ -110,6 +110,13 @@ export interface EventBus {
   subscribe(handler: (event: MinerEvent) => Promise<void>): () => Promise<void>;
 }
 
+/** One event as it came in. The id is made once, where it entered, and stays the same on every way to a handler. */
+export interface JournalEntry {
+  id: string;
+  receivedAt: number;
+  event: MinerEvent;
+}
+
 // ---- store ----------------------------------------------------------------------------------------------------------
 
 export type LifecycleStep =
@@ -130,6 +137,24 @@ export interface StoredDecision {
   decision: Decision;
   /** Commit on `live` that carries it; undefined while it is not committed. */
   commit: string | undefined;
+}
+
+export interface DecisionFilter {
+  deploymentId?: string | undefined;
+  chuteId?: string | undefined;
+  server?: string | undefined;
+}
+
+/** One deployment as the validator's audit wants it (protocol.md 6.5); times in ms. */
+export interface AuditRow {
+  deploymentId: string;
+  validator: string;
+  chuteId: string;
+  version: string;
+  instanceId: string | undefined;
+  createdAt: number;
+  verifiedAt: number | undefined;
+  deletedAt: number | undefined;
 }
 
 export interface Store {
@@ -166,7 +191,21 @@ export interface Store {
   ): Promise<boolean>;
 
   saveDecisions(rows: readonly StoredDecision[]): Promise<void>;
-  decisions(limit: number): Promise<StoredDecision[]>;
+  /** Newest first; all given parts of the filter must match. */
+  decisions(limit: number, filter?: DecisionFilter): Promise<StoredDecision[]>;
+
+  /** Insert; known ids are left as they are. */
+  addEvents(entries: readonly JournalEntry[]): Promise<void>;
+  /** The first time stays. */
+  markEventsHandled(ids: readonly string[], at: number): Promise<void>;
+  /** Not handled and received before that time, oldest first. */
+  unhandledEvents(receivedBefore: number, limit: number): Promise<JournalEntry[]>;
+  /** Rows of the audit table that were alive at any time in `[from, to)`, ms, or are still alive. */
+  auditRows(from: number, to: number): Promise<AuditRow[]>;
+  /** Drop handled events, decisions, and lifecycles that are gone, older than that; the audit trail stays. Returns how many rows went. */
+  prune(before: number): Promise<number>;
+  /** Rejects with E-STORE when the database does not answer. */
+  ping(): Promise<void>;
   close(): Promise<void>;
 }
 

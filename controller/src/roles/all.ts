@@ -14,6 +14,7 @@ import type { ClusterRepo, MainTree } from '../domain/ports.ts';
 import { loadHotkey } from '../signing/hotkey.ts';
 import { openStore } from '../store/open.ts';
 import type { MinerParts, RunningMiner } from './miner.ts';
+import { optional, type Role, required, wholeNumber } from './role.ts';
 
 export interface AllOptions {
   /** Holds `repository.git` and `db`. */
@@ -92,3 +93,33 @@ function demandOwnHotkey(main: MainTree, address: string): void {
     `miner.yaml: hotkey: found ${main.config.hotkey}, but the hotkey file is that of ${address}`,
   );
 }
+
+export const role: Role = {
+  summary:
+    'The whole miner in one process, with its own database and repository in a folder: to try out, for the demo and for tests.',
+  help: `  --dir FOLDER       database and git repository of the embedded miner
+  --hotkey FILE      wallet file of the miner's hotkey (JSON with ss58Address and secretSeed)
+  --template FOLDER  what a new cluster repository is made from (default: cluster-repo-template)
+  --port N           port of the miner API (default 32000)
+  --clock-speed N    run the planner's clock N times faster than time (for simulations; default 1)
+  --clock-epoch MS   when the fast clock agreed with the wall clock, ms since 1970
+  --follow-parent    stop when the parent process is gone`,
+  options: {
+    dir: { type: 'string' },
+    hotkey: { type: 'string' },
+    template: { type: 'string' },
+    port: { type: 'string', default: '32000' },
+    'clock-speed': { type: 'string', default: '1' },
+    'clock-epoch': { type: 'string', default: '0' },
+    'follow-parent': { type: 'boolean', default: false },
+  },
+  start: (values) =>
+    runAll({
+      dir: required(values, 'dir'),
+      hotkeyFile: required(values, 'hotkey'),
+      template: optional(values, 'template'),
+      port: wholeNumber(values, 'port'),
+      clockSpeed: wholeNumber(values, 'clock-speed'),
+      clockEpoch: wholeNumber(values, 'clock-epoch'),
+    }),
+};
