@@ -102,6 +102,27 @@ test('a signature is accepted once, whatever the case of its letters, until its 
   }
 });
 
+test('an accepted signature written another way is no second one', () => {
+  const { verify } = at(nonce);
+  const order = 2n ** 252n + 27742317777372353535851937790883648493n;
+  const bytes = Buffer.from(v3, 'hex');
+  const scalar = BigInt(`0x${Buffer.from(bytes.subarray(32)).reverse().toString('hex')}`) & (2n ** 255n - 1n);
+  function withScalar(value: bigint): string {
+    const tail = Buffer.from(value.toString(16).padStart(64, '0'), 'hex').reverse();
+    return Buffer.concat([bytes.subarray(0, 32), tail]).toString('hex');
+  }
+  const mark = 2n ** 255n;
+  assert.is(withScalar(scalar | mark), v3);
+  for (const other of [
+    withScalar(scalar),
+    withScalar((scalar + order) | mark),
+    withScalar((scalar + 2n * order) | mark),
+  ]) {
+    assert.not(verify({ ...get, headers: recorded({ 'x-chutes-signature': other }) }).accepted, other);
+  }
+  assert.ok(verify({ ...get, headers: recorded() }).accepted);
+});
+
 test('a refused request does not use its signature up', () => {
   const { verify } = at(nonce);
   assert.not(verify({ ...get, purpose: 'kubeconfig', headers: recorded() }).accepted);
