@@ -54,7 +54,7 @@ for (const privateKey of [`0x${expanded}`, expanded]) {
     await writeFile(path, JSON.stringify({ ...uriWallet, privateKey }));
     const signer = await loadHotkey(path);
     assert.is(signer.address, address);
-    const publicKey = decodeAddress(address) ?? assert.unreachable();
+    const publicKey = decodeAddress(address) ?? new Uint8Array();
     for (let i = 0; i < 5; i++) assert.ok(verifySignature(Buffer.from(signer.sign(v1), 'hex'), v1, publicKey));
   });
 }
@@ -101,7 +101,7 @@ test('closing overwrites the secret that was signed with', () => {
   };
   try {
     const signer = createSigner(Buffer.from(seed, 'hex'));
-    const secret = kept.find((part) => part.length === 64) ?? assert.unreachable();
+    const secret = kept.find((part) => part.length === 64) ?? new Uint8Array();
     assert.ok(secret.some((byte) => byte !== 0));
     signer.close();
     assert.ok(secret.every((byte) => byte === 0));

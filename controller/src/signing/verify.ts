@@ -1,6 +1,6 @@
-// Checks requests that reach a service of the miner. Never throws: whatever is wrong with a request, the answer is a refusal.
-// Cheap checks come first; only a request that passed all others costs a signature check (about 1 ms). Addresses and nonces are public, so
-// comparing them may take any time; what decides is the engine's check of the signature, which holds no secret either.
+// Checks requests that reach a service of the miner. Never throws: whatever is wrong with a request, the answer is a refusal. Cheap checks
+// come first; only a request that passed all others costs a signature check (about 1 ms). All that is compared is public (addresses,
+// nonces), so the time it takes tells nothing; the signature itself is the engine's to check.
 
 import type { Clock } from '../domain/clock.ts';
 import { createNonceCache } from './nonce-cache.ts';
