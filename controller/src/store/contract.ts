@@ -5,9 +5,11 @@ import * as assert from 'uvu/assert';
 import { auditContract } from './contract/audit.ts';
 import { chuteContract } from './contract/chutes.ts';
 import { decisionContract } from './contract/decisions.ts';
+import { eventContract } from './contract/events.ts';
 import { lifecycleContract } from './contract/lifecycles.ts';
 import { serverContract } from './contract/servers.ts';
 import { tableContract } from './contract/tables.ts';
+import { upkeepContract } from './contract/upkeep.ts';
 import { type Rule, rejection, type World } from './contract/world.ts';
 import type { Database, OpenDatabase } from './database.ts';
 import { sql } from './drizzle.ts';
@@ -20,6 +22,8 @@ const parts = {
   lifecycles: lifecycleContract,
   audit: auditContract,
   decisions: decisionContract,
+  events: eventContract,
+  upkeep: upkeepContract,
 };
 
 /** Rows of a statement with either driver: PGlite wraps them, `postgres` does not. */
@@ -45,7 +49,7 @@ export function storeContract(name: string, open: () => Promise<OpenDatabase>): 
   });
   test.before.each(async () => {
     // In PGlite TRUNCATE takes 100 ms and DELETE 1 ms.
-    for (const table of ['servers', 'deployment_audit', 'chutes', 'decisions'])
+    for (const table of ['servers', 'deployment_audit', 'chutes', 'decisions', 'events'])
       await opened().rows(`delete from ${table}`);
   });
   test.after(() => world?.store.close());

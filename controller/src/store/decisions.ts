@@ -1,10 +1,11 @@
 // The journal of decisions. A decision is written when it is made and again when its commit is known.
 
+import type { SQL } from 'drizzle-orm';
 import { parse, stringify } from 'lossless-json';
 import type { Alternative, Decision } from '../domain/decision.ts';
-import type { Store, StoredDecision } from '../domain/ports.ts';
+import type { DecisionFilter, Store, StoredDecision } from '../domain/ports.ts';
 import type { Database } from './database.ts';
-import { desc, sql } from './drizzle.ts';
+import { and, desc, eq, sql } from './drizzle.ts';
 import { distinct, excludedColumns, namedRows, type RowOf, selectFromRows, storableText } from './rows.ts';
 import { decisions } from './schema.ts';
 
@@ -53,17 +54,18 @@ export function decisionStore(db: Database): Pick<Store, 'saveDecisions' | 'deci
       },
     })
     .prepare('save_decisions');
-  const read = db
-    .select({
-      decisionId: decisions.decisionId,
-      decidedAt: decisions.decidedAt,
-      decision: sql<string>`${decisions.decision}::text`,
-      commit: decisions.commit,
-    })
-    .from(decisions)
-    .orderBy(desc(decisions.decidedAt), desc(decisions.decisionId))
-    .limit(sql.placeholder('limit'))
-    .prepare('decisions');
+  const read = (limit: number, where: SQL | undefined) =>
+    db
+      .select({
+        decisionId: decisions.decisionId,
+        decidedAt: decisions.decidedAt,
+        decision: sql<string>`${decisions.decision}::text`,
+        commit: decisions.commit,
+      })
+      .from(decisions)
+      .where(where)
+      .orderBy(desc(decisions.decidedAt), desc(decisions.decisionId))
+      .limit(limit);
 
   async function saveDecisions(rows: readonly StoredDecision[]): Promise<void> {
     if (rows.length === 0) return;
@@ -71,9 +73,14 @@ export function decisionStore(db: Database): Pick<Store, 'saveDecisions' | 'deci
     await save.execute({ rows: stringify(namedRows(decisions, given), storable) });
   }
 
-  /** Newest first. */
-  async function newest(limit: number): Promise<StoredDecision[]> {
-    const rows = await read.execute({ limit });
+  /** Newest first; a filter without parts takes all. */
+  async function newest(limit: number, { deploymentId, chuteId, server }: DecisionFilter = {}) {
+    const parts = [
+      deploymentId === undefined ? undefined : eq(decisions.deploymentId, deploymentId),
+      chuteId === undefined ? undefined : eq(decisions.chuteId, chuteId),
+      server === undefined ? undefined : eq(decisions.server, server),
+    ];
+    const rows = await read(limit, and(...parts));
     return rows.map(({ decision, commit, ...row }) => ({
       ...row,
       decision: readDecision(decision),

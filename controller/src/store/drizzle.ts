@@ -11,7 +11,8 @@ import type * as PostgresMigrator from 'drizzle-orm/postgres-js/migrator';
 
 const load = createRequire(import.meta.url);
 
-export const { and, asc, desc, eq, getTableColumns, is, isNull, or, sql }: typeof Orm = load('drizzle-orm');
+export const { and, asc, desc, eq, getTableColumns, gt, is, isNull, lt, notExists, or, sql }: typeof Orm =
+  load('drizzle-orm');
 export const {
   bigint,
   boolean,

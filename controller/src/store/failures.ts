@@ -81,10 +81,11 @@ export function withStoreErrors<T extends object>(functions: T): T {
   return Object.fromEntries(wrapped);
 }
 
-const verbs = ['save', 'add', 'update', 'delete', 'mark', 'set', 'link', 'close'];
+const verbs = ['save', 'add', 'update', 'delete', 'mark', 'set', 'link', 'prune', 'close'];
 
 /** `saveChutes` → `save chutes`; `servers` → `read servers`. */
 function wordsOf(name: string): string {
+  if (name === 'ping') return 'be asked whether it answers';
   const words = name.replace(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`);
   return verbs.some((verb) => words.startsWith(verb)) ? words : `read ${words}`;
 }

@@ -7,7 +7,7 @@ import type { LifecycleStep, Store } from '../domain/ports.ts';
 import type { Database } from './database.ts';
 import { and, eq, getTableColumns, isNull, or, sql } from './drizzle.ts';
 import { driverFault } from './failures.ts';
-import { distinct, idsParameter, inIds, rowsParameter, selectFromRows, withoutNulls } from './rows.ts';
+import { distinct, idsParameter, inIds, rowsParameter, selectFromRows, time, withoutNulls } from './rows.ts';
 import { deployments, servers } from './schema.ts';
 
 type LifecycleStore = Pick<
@@ -20,10 +20,6 @@ const at = sql`${sql.placeholder('at')}::timestamptz`;
 const instanceId = sql`${sql.placeholder('instanceId')}::text`;
 const configId = sql`${sql.placeholder('configId')}::text`;
 const id = { deploymentId: deployments.deploymentId };
-
-function time(ms: number): string {
-  return new Date(ms).toISOString();
-}
 
 function prepareReads(db: Database) {
   const { serverId: _joined, ...columns } = getTableColumns(deployments);
@@ -87,6 +83,7 @@ export function lifecycleStore(db: Database): LifecycleStore {
     verifiedAt: prepareMark(db, 'verifiedAt'),
     activatedAt: prepareMark(db, 'activatedAt'),
     instanceGoneAt: prepareMark(db, 'instanceGoneAt'),
+    undeployAt: prepareMark(db, 'undeployAt'),
     removedAt: prepareMark(db, 'removedAt'),
     goneAt: prepareMark(db, 'goneAt'),
   } satisfies Record<LifecycleStep, unknown>;

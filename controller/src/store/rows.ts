@@ -56,6 +56,11 @@ export function excludedColumns(table: PgTable, keys: readonly string[]): Record
   );
 }
 
+/** Milliseconds since the Unix epoch as the value of a `timestamptz` placeholder. */
+export function time(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
 /** The value of placeholder `ids`, for `inIds`. */
 export function idsParameter(ids: readonly string[]): string {
   return JSON.stringify(ids);

@@ -3,6 +3,7 @@
 
 import type { ChutePort } from '../domain/chute.ts';
 import type { Decision } from '../domain/decision.ts';
+import type { MinerEvent } from '../domain/event.ts';
 import type { DeviceInfo } from '../domain/server.ts';
 import {
   bigint,
@@ -11,6 +12,7 @@ import {
   doublePrecision,
   index,
   integer,
+  isNull,
   json,
   jsonb,
   pgTable,
@@ -116,6 +118,7 @@ export const deployments = pgTable(
     verifiedAt: instant('verified_at'),
     activatedAt: instant('activated_at'),
     instanceGoneAt: instant('instance_gone_at'),
+    undeployAt: instant('undeploy_at'),
     removedAt: instant('removed_at'),
     goneAt: instant('gone_at'),
   },
@@ -159,5 +162,26 @@ export const decisions = pgTable(
     /** json, not jsonb: the order of the numbers is the order in which they are shown, and jsonb forgets it. */
     decision: json('decision').notNull().$type<Decision>(),
   },
-  (table) => [index('decisions_decided_at_idx').on(table.decidedAt)],
+  (table) => [
+    index('decisions_decided_at_idx').on(table.decidedAt),
+    index('decisions_deployment_id_idx').on(table.deploymentId),
+    index('decisions_chute_id_idx').on(table.chuteId, table.decidedAt),
+    index('decisions_server_idx').on(table.server, table.decidedAt),
+  ],
+);
+
+export const events = pgTable(
+  'events',
+  {
+    eventId: text('event_id').primaryKey(),
+    receivedAt: instant('received_at').notNull(),
+    type: text('type').notNull(),
+    /** json, not jsonb: it is handed on as it came in. */
+    event: json('event').notNull().$type<MinerEvent>(),
+    handledAt: instant('handled_at'),
+  },
+  (table) => [
+    index('events_open_idx').on(table.receivedAt, table.eventId).where(isNull(table.handledAt)),
+    index('events_handled_at_idx').on(table.handledAt),
+  ],
 );

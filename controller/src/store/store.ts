@@ -1,12 +1,15 @@
 // The Store over an open database, whichever driver opened it.
 
 import type { Store } from '../domain/ports.ts';
+import { auditStore } from './audit.ts';
 import { chuteStore } from './chutes.ts';
 import type { OpenDatabase } from './database.ts';
 import { decisionStore } from './decisions.ts';
+import { eventStore } from './events.ts';
 import { withStoreErrors } from './failures.ts';
 import { lifecycleStore } from './lifecycles.ts';
 import { serverStore } from './servers.ts';
+import { upkeep } from './upkeep.ts';
 
 /** Every function rejects with a MinerError: E-ALREADY-ADDED where the interface says so, else E-STORE. */
 export function storeOn({ db, close }: OpenDatabase): Store {
@@ -15,6 +18,9 @@ export function storeOn({ db, close }: OpenDatabase): Store {
     ...chuteStore(db),
     ...lifecycleStore(db),
     ...decisionStore(db),
+    ...eventStore(db),
+    ...auditStore(db),
+    ...upkeep(db),
     close,
   });
 }

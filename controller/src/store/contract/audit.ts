@@ -74,4 +74,57 @@ export function auditContract(rule: Rule): void {
       assert.equal(await rows(audit), [verified]);
     },
   );
+
+  const window = { from: epoch + 100, to: epoch + 200 };
+  const lives = [
+    { life: 'ended before it', from: 10, end: 90, reported: false },
+    { life: 'ended as it began', from: 10, end: 100, reported: false },
+    { life: 'ended in it', from: 10, end: 101, reported: true },
+    { life: 'began and ended in it', from: 110, end: 190, reported: true },
+    { life: 'ended after it', from: 10, end: 300, reported: true },
+    { life: 'began as it closed and ended', from: 200, end: 300, reported: false },
+    { life: 'still runs', from: 10, end: undefined, reported: true },
+    { life: 'began after it and still runs', from: 250, end: undefined, reported: true },
+  ];
+  for (const { life, from, end, reported } of lives) {
+    rule(`an entry that ${life} is ${reported ? 'in' : 'not in'} the report of a window`, async ({ store }) => {
+      const goneAt = end === undefined ? undefined : epoch + end;
+      const row = makeLifecycle(1, {
+        instanceId: uuid(12),
+        plannedAt: epoch + from,
+        verifiedAt: epoch + from + 1,
+        goneAt,
+      });
+      await store.addServer(makeServer(1));
+      await store.addLifecycle([row]);
+      const entry = {
+        deploymentId: uuid(1),
+        validator: hotkey,
+        chuteId: uuid(5000),
+        version: uuid(6000),
+        instanceId: uuid(12),
+        createdAt: epoch + from,
+        verifiedAt: epoch + from + 1,
+        deletedAt: goneAt,
+      };
+      assert.equal(await store.auditRows(window.from, window.to), reported ? [entry] : []);
+    });
+  }
+
+  rule('the report lists entries by their start and outlives the rows they tell of', async ({ store }) => {
+    await store.addServer(makeServer(1));
+    await store.addLifecycle([makeLifecycle(3), makeLifecycle(1), makeLifecycle(2)]);
+    await store.deleteServer('gpu-1');
+    const rows = await store.auditRows(epoch, epoch + 1);
+    assert.equal(
+      rows.map((row) => row.deploymentId),
+      [],
+    );
+    const later = await store.auditRows(epoch, epoch + 1000);
+    assert.equal(
+      later.map((row) => row.deploymentId),
+      [uuid(1), uuid(2), uuid(3)],
+    );
+    assert.ok(later.every((row) => row.instanceId === undefined && row.verifiedAt === undefined));
+  });
 }

@@ -1,7 +1,7 @@
 // The journal of decisions.
 
 import * as assert from 'uvu/assert';
-import type { StoredDecision } from '../../domain/ports.ts';
+import type { DecisionFilter, StoredDecision } from '../../domain/ports.ts';
 import { epoch, makeDeploy, makeRemove, makeSpec, makeStored, uuid } from './fixtures.ts';
 import type { Rule } from './world.ts';
 
@@ -57,4 +57,34 @@ export function decisionContract(rule: Rule): void {
       { kind: 'remove', reason: 'preempted', server: 'gpu-1', deployment_id: uuid(2) },
     ]);
   });
+
+  const filters: [string, DecisionFilter, number[]][] = [
+    ['nothing', {}, [4, 3, 2, 1]],
+    ['a deployment', { deploymentId: uuid(2) }, [4, 2]],
+    ['a chute', { chuteId: uuid(5001) }, [4, 3]],
+    ['a server', { server: 'gpu-2' }, [4]],
+    ['a deployment and a chute', { deploymentId: uuid(2), chuteId: uuid(5000) }, [2]],
+    ['parts that no decision has together', { deploymentId: uuid(1), chuteId: uuid(5000), server: 'gpu-2' }, []],
+    ['a part that is undefined', { deploymentId: undefined, server: 'gpu-1' }, [3, 2, 1]],
+  ];
+  for (const [what, filter, wanted] of filters) {
+    rule(`decisions are found by ${what}, the newest first and as many as asked for`, async ({ store }) => {
+      const specs = [
+        makeSpec(1),
+        makeSpec(2),
+        makeSpec(3, { chuteId: uuid(5001) }),
+        makeSpec(4, { deploymentId: uuid(2), chuteId: uuid(5001), server: 'gpu-2' }),
+      ];
+      await store.saveDecisions(specs.map((spec, i) => makeStored(i + 1, { decision: makeDeploy(i + 1, { spec }) })));
+      const ids = wanted.map((n) => uuid(7000 + n));
+      assert.equal(
+        (await store.decisions(10, filter)).map((row) => row.decisionId),
+        ids,
+      );
+      assert.equal(
+        (await store.decisions(1, filter)).map((row) => row.decisionId),
+        ids.slice(0, 1),
+      );
+    });
+  }
 }

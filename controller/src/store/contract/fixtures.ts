@@ -4,7 +4,7 @@ import type { Chute } from '../../domain/chute.ts';
 import type { DeployDecision, RemoveDecision } from '../../domain/decision.ts';
 import type { DeploymentLifecycle, DeploymentSpec } from '../../domain/deployment.ts';
 import { lifecycleOf } from '../../domain/lifecycle.ts';
-import type { StoredDecision } from '../../domain/ports.ts';
+import type { JournalEntry, StoredDecision } from '../../domain/ports.ts';
 import type { Gpu, Server } from '../../domain/server.ts';
 
 export const epoch = Date.UTC(2026, 0, 2, 3, 4, 5, 678);
@@ -133,4 +133,15 @@ export function makeRemove(n: number): RemoveDecision {
 export function makeStored(n: number, change: Partial<StoredDecision> = {}): StoredDecision {
   const decision = makeDeploy(n);
   return { decisionId: decision.decisionId, decidedAt: epoch + n, decision, commit: undefined, ...change };
+}
+
+/** The nth event, received at `epoch + n`. */
+export function makeEntry(n: number, change: Partial<JournalEntry> = {}): JournalEntry {
+  const data = { chute_id: uuid(n), bounty: 500 };
+  return {
+    id: uuid(8000 + n),
+    receivedAt: epoch + n,
+    event: { type: 'bounty_change', validator: hotkey, data },
+    ...change,
+  };
 }

@@ -15,6 +15,7 @@ const steps: LifecycleStep[] = [
   'verifiedAt',
   'activatedAt',
   'instanceGoneAt',
+  'undeployAt',
   'removedAt',
   'goneAt',
 ];
