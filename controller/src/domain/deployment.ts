@@ -69,6 +69,8 @@ export interface DeploymentLifecycle {
   activatedAt: number | undefined;
   /** When the validator said that the instance is gone. */
   instanceGoneAt: number | undefined;
+  /** When a person asked for its removal. */
+  undeployAt: number | undefined;
   /** When the manifest was removed from git. */
   removedAt: number | undefined;
   /** When the last pod was gone. */

@@ -24,6 +24,7 @@ export function lifecycleOf(spec: DeploymentSpec, plannedAt: number): Deployment
     verifiedAt: undefined,
     activatedAt: undefined,
     instanceGoneAt: undefined,
+    undeployAt: undefined,
     removedAt: undefined,
     goneAt: undefined,
   };

@@ -128,6 +128,7 @@ export type LifecycleStep =
   | 'verifiedAt'
   | 'activatedAt'
   | 'instanceGoneAt'
+  | 'undeployAt'
   | 'removedAt'
   | 'goneAt';
 
@@ -286,6 +287,32 @@ export interface Members {
   startBootstrap(member: string, request: BootstrapRequest, signal: AbortSignal): Promise<{ nodePort: number }>;
   stopBootstrap(member: string): Promise<void>;
   close(): Promise<void>;
+}
+
+// ---- controller, as Gepetto sees it ---------------------------------------------------------------------------------
+
+/** `configId` is undefined for libraries that need no token. A member that cannot take the Secret answers with status -1. */
+export type LaunchOutcome = { granted: true; configId: string | undefined } | LaunchRefused;
+
+/** Gepetto has neither a key nor write access to clusters (design 3.8): what it sees of both, and what it asks for, goes through here. */
+export interface ControllerLink {
+  /** By validator hotkey. */
+  feeds(): ReadonlyMap<string, Feeds>;
+  observe(): Observation;
+  /** Called after each change of either; coalesced. */
+  onChange(listener: () => void): void;
+  /** Token, row and Secret for each, in the given order; many at a time. */
+  launch(specs: readonly DeploymentSpec[]): Promise<LaunchOutcome[]>;
+  /** Take back the Secrets of launches that were not committed. */
+  cancel(specs: readonly DeploymentSpec[]): Promise<void>;
+  /** 404 counts as done. */
+  deleteInstance(validator: string, chuteId: string, instanceId: string): Promise<void>;
+  /** Undefined when the validator says that there is none; rejects when it does not say. */
+  chute(validator: string, chuteId: string, version: string): Promise<Chute | undefined>;
+  /** Fetch the feeds soon: an event said that something changed. */
+  refreshFeeds(): void;
+  /** After each pass: what waits for a person, one sentence each. */
+  report(held: readonly string[]): void;
 }
 
 export interface BootstrapRequest {

@@ -3,10 +3,10 @@ import * as assert from 'uvu/assert';
 import type { Decision } from '../domain/decision.ts';
 import type { DeploymentSpec } from '../domain/deployment.ts';
 import { MinerError } from '../domain/errors.ts';
-import type { LiveBatch, LiveTree } from '../domain/ports.ts';
+import type { LaunchOutcome, LiveBatch, LiveTree } from '../domain/ports.ts';
 import { seededRandom } from '../domain/random.ts';
 import * as f from './fixtures.ts';
-import { type LaunchOutcome, type PassPorts, runPass } from './pass.ts';
+import { type PassPorts, runPass } from './pass.ts';
 import { emptyMemory, isBackedOff, type World } from './world.ts';
 
 const x = f.chute('x', { effectiveComputeMultiplier: 2 });
@@ -39,12 +39,18 @@ function scene({ world = f.world({ chutes: [x, y] }), launch, onCommit, liveAfte
     clock: { now: () => f.now },
     random: seededRandom(3),
     look: async () => ({ world, policy: f.policy(), configCommit: 'main1', live }),
-    launch: async (specs) => {
-      calls.launched.push(...specs.map((spec) => spec.chuteName));
-      return specs.map((spec) => launch?.(spec) ?? { granted: true, configId: `config of ${spec.chuteName}` });
-    },
-    cancel: async (specs) => {
-      calls.cancelled.push(...specs.map((spec) => spec.chuteName));
+    link: {
+      launch: async (specs) => {
+        calls.launched.push(...specs.map((spec) => spec.chuteName));
+        return specs.map((spec) => launch?.(spec) ?? { granted: true, configId: `config of ${spec.chuteName}` });
+      },
+      cancel: async (specs) => {
+        calls.cancelled.push(...specs.map((spec) => spec.chuteName));
+      },
+      deleteInstance: async (_validator, _chuteId, instanceId) => {
+        onDelete?.();
+        calls.deleted.push(instanceId);
+      },
     },
     repo: {
       readLive: async () => ({ commit: 'moved', deployments: liveAfterConflict ?? world.desired }),
@@ -69,10 +75,6 @@ function scene({ world = f.world({ chutes: [x, y] }), launch, onCommit, liveAfte
       saveDecisions: async (rows) => {
         calls.saved.push(...rows.map((row) => row.decision));
       },
-    },
-    deleteInstance: async (_validator, _chuteId, instanceId) => {
-      onDelete?.();
-      calls.deleted.push(instanceId);
     },
     report: (message) => {
       calls.reports.push(message);

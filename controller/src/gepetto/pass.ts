@@ -4,10 +4,9 @@
 import type { Clock } from '../domain/clock.ts';
 import type { Policy } from '../domain/config.ts';
 import type { Decision, DeployDecision } from '../domain/decision.ts';
-import type { DeploymentSpec } from '../domain/deployment.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
 import { lifecycleOf } from '../domain/lifecycle.ts';
-import type { ClusterRepo, LaunchRefused, LiveTree, Store } from '../domain/ports.ts';
+import type { ClusterRepo, ControllerLink, LiveTree, Store } from '../domain/ports.ts';
 import type { Random } from '../domain/random.ts';
 import type { Effect } from './effects.ts';
 import { plan } from './plan.ts';
@@ -21,20 +20,13 @@ export interface Snapshot {
   live: LiveTree;
 }
 
-/** `configId` is undefined for libraries that need no token. A member that cannot take the Secret answers with status -1. */
-export type LaunchOutcome = { granted: true; configId: string | undefined } | LaunchRefused;
-
 export interface PassPorts {
   clock: Pick<Clock, 'now'>;
   random: Random;
   look(): Promise<Snapshot>;
-  /** Token, row and Secret for each, in the given order; many at a time. */
-  launch(specs: readonly DeploymentSpec[]): Promise<LaunchOutcome[]>;
-  /** Take back the Secrets of launches that were not committed. */
-  cancel(specs: readonly DeploymentSpec[]): Promise<void>;
+  link: Pick<ControllerLink, 'launch' | 'cancel' | 'deleteInstance'>;
   repo: Pick<ClusterRepo, 'commitLive' | 'readLive'>;
   store: Pick<Store, 'addLifecycle' | 'mark' | 'linkInstance' | 'markInstance' | 'saveDecisions'>;
-  deleteInstance(validator: string, chuteId: string, instanceId: string): Promise<void>;
   /** Something that a person should read. */
   report(message: string, detail?: Record<string, unknown>): void;
 }
@@ -68,7 +60,7 @@ export async function runPass(ports: PassPorts, memory: Memory): Promise<PassRes
 }
 
 async function launchAll(deploys: readonly DeployDecision[], ports: PassPorts, memory: Memory) {
-  const outcomes = await ports.launch(deploys.map((decision) => decision.spec));
+  const outcomes = await ports.link.launch(deploys.map((decision) => decision.spec));
   const now = ports.clock.now();
   let { refusals, failures } = memory;
   const granted: DeployDecision[] = [];
@@ -98,7 +90,7 @@ async function commitAll(
   try {
     made = await commitOnTop(decisions, snapshot, ports);
   } catch (error) {
-    await ports.cancel(deploys.map((decision) => decision.spec));
+    await ports.link.cancel(deploys.map((decision) => decision.spec));
     if (!(error instanceof MinerError) || error.code !== 'E-GUARD') throw error;
     ports.report(`a tree that breaks a rule was not written: ${error.message}`, error.detail);
     // What was to be removed is right whatever is wrong with the deploys.
@@ -164,7 +156,7 @@ async function carryOut(effect: Effect, ports: PassPorts): Promise<void> {
       return;
     case 'delete-instance':
       try {
-        await ports.deleteInstance(effect.validator, effect.chuteId, effect.instanceId);
+        await ports.link.deleteInstance(effect.validator, effect.chuteId, effect.instanceId);
       } catch (error) {
         // The next pass asks again.
         ports.report(`instance ${effect.instanceId} could not be deleted at the validator: ${messageOf(error)}`);

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { renderChute } from '@miner/manifests/charts/chute.ts';
 import pino, { type Logger } from 'pino';
+import { createInProcessBus } from '../bus/inprocess.ts';
 import { openClusterRepo } from '../clusterrepo/clusterrepo.ts';
 import { readConfigFolder } from '../clusterrepo/configfolder.ts';
 import { scaledClock, systemClock } from '../domain/clock.ts';
@@ -13,8 +14,13 @@ import { MinerError } from '../domain/errors.ts';
 import type { ClusterRepo, MainTree } from '../domain/ports.ts';
 import { loadHotkey } from '../signing/hotkey.ts';
 import { openStore } from '../store/open.ts';
-import type { MinerParts, RunningMiner } from './miner.ts';
-import { optional, type Role, required, wholeNumber } from './role.ts';
+import type { GepettoParts } from './gepetto.ts';
+import { optional, type Role, type RunningRole, required, wholeNumber } from './role.ts';
+
+export interface RunningMiner extends RunningRole {
+  /** Of the miner API. */
+  url: string;
+}
 
 export interface AllOptions {
   /** Holds `repository.git` and `db`. */
@@ -38,7 +44,7 @@ export async function runAll(options: AllOptions): Promise<RunningMiner> {
   const template = options.template ?? ownTemplate;
   const dir = join(options.dir, 'repository.git');
   if (!existsSync(dir)) await readConfigFolder(template);
-  let lookup: Parameters<MinerParts['onLookup']>[0] = () => undefined;
+  let lookup: Parameters<GepettoParts['onLookup']>[0] = () => undefined;
   const repo = await openClusterRepo({
     dir,
     template,
@@ -49,25 +55,31 @@ export async function runAll(options: AllOptions): Promise<RunningMiner> {
   });
   await demandConfiguration(repo, signer.address);
   // The database comes up while the other half of the program loads.
-  const [store, { startMiner }] = await Promise.all([
+  const [store, { startController }, { startGepetto }] = await Promise.all([
     openStore({ dir: join(options.dir, 'db') }),
-    import('./miner.ts'),
+    import('./controller.ts'),
+    import('./gepetto.ts'),
   ]);
-  const miner = await startMiner({
-    signer,
+  const clock = scaledClock(options.clockSpeed, options.clockEpoch);
+  const bus = createInProcessBus({ log, retryDelayMs: 500 });
+  const controller = await startController({ signer, store, repo, bus, clock, log, port: options.port });
+  const gepetto = await startGepetto({
+    hotkey: signer.address,
     store,
     repo,
-    clock: scaledClock(options.clockSpeed, options.clockEpoch),
+    bus,
+    link: controller.link,
+    clock,
     log,
-    port: options.port,
     onLookup: (found) => {
       lookup = found;
     },
   });
   return {
-    url: miner.url,
+    url: controller.url,
     async stop() {
-      await miner.stop();
+      await gepetto.stop();
+      await controller.stop();
       await store.close();
     },
   };

@@ -1,58 +1,61 @@
-// Role `gepetto`: turns events and time into passes. It writes commits and the store, nothing else; launching is the controller's, given
-// here as a function.
+// Gepetto: turns events and time into passes. It writes commits and the store, nothing else; whatever needs the hotkey or a cluster is
+// asked of the controller.
 
 import type { Logger } from 'pino';
+import type { Chute } from '../domain/chute.ts';
 import type { Clock } from '../domain/clock.ts';
+import type { DeploymentSpec } from '../domain/deployment.ts';
 import { messageOf } from '../domain/errors.ts';
-import type { ClusterRepo, EventBus, Members, Store, ValidatorClient } from '../domain/ports.ts';
+import type { ClusterRepo, ControllerLink, EventBus, Store } from '../domain/ports.ts';
 import { systemRandom } from '../domain/random.ts';
+import type { Server } from '../domain/server.ts';
 import { handleEvent } from '../gepetto/events.ts';
-import { type PassPorts, type PassResult, runPass, type Snapshot } from '../gepetto/pass.ts';
+import { type PassResult, runPass, type Snapshot } from '../gepetto/pass.ts';
 import { emptyMemory } from '../gepetto/world.ts';
-import type { Hints, Look } from './look.ts';
+import { createLook, emptyHints } from './look.ts';
 import { startLoop } from './loop.ts';
-import { sweepSecrets } from './sweep.ts';
 
 export interface GepettoParts {
-  look: Look;
-  hints: Hints;
+  /** Own hotkey (ss58); Gepetto has no more of it. */
+  hotkey: string;
   store: Store;
   repo: ClusterRepo;
-  members: Members;
   bus: EventBus;
+  link: ControllerLink;
   clock: Clock;
   log: Logger;
-  hotkey: string;
-  clients: ReadonlyMap<string, ValidatorClient>;
-  launcher: Pick<PassPorts, 'launch' | 'cancel'>;
-  refreshFeeds(): void;
-  /** After each look, before the plan. */
-  onLook(snapshot: Snapshot): void;
+  /** Server and chute of a deployment, for whoever renders it; set before the first commit. */
+  onLookup(lookup: (spec: DeploymentSpec) => { server: Server; chute: Chute } | undefined): void;
 }
 
 export interface Gepetto {
-  wake(): void;
-  /** The last snapshot and what the last pass held back; undefined before the first. */
-  last(): { snapshot: Snapshot; result: PassResult } | undefined;
   stop(): Promise<void>;
 }
 
 /** Upstream looks every 15 s; here it is the safety net behind events (gepetto.md 1.6). */
 const passIntervalMs = 15_000;
-const sweepIntervalMs = 60_000;
 const settleMs = 50;
 
-export function startGepetto(parts: GepettoParts): Gepetto {
-  const { look, hints, store, repo, members, bus, clock, log, clients } = parts;
+export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
+  const { hotkey, store, repo, bus, link, clock, log } = parts;
+  const hints = emptyHints();
+  const look = await createLook({
+    hotkey,
+    repo,
+    store,
+    feeds: link.feeds,
+    observe: link.observe,
+    hints,
+    clock,
+    onBadMain: (error) => log.error(`branch main cannot be used, the last good one goes on: ${messageOf(error)}`),
+  });
+  parts.onLookup((spec) => look.lookup(spec.server, spec.chuteId));
   let memory = emptyMemory;
-  let last: { snapshot: Snapshot; result: PassResult } | undefined;
-  let sweepDue = 0;
   let heldBefore = '';
 
   async function suspectGone(validator: string, chuteId: string, version: string): Promise<void> {
     try {
-      const chute = await clients.get(validator)?.chute(chuteId, version);
-      if (chute === undefined && clients.has(validator)) hints.goneChutes.add(chuteId);
+      if ((await link.chute(validator, chuteId, version)) === undefined) hints.goneChutes.add(chuteId);
       loop.wake();
     } catch (error) {
       log.warn({ chuteId }, `not known whether the chute is gone: ${messageOf(error)}`);
@@ -70,41 +73,28 @@ export function startGepetto(parts: GepettoParts): Gepetto {
     }
   }
 
-  async function snapshotAndTell(): Promise<Snapshot> {
-    const snapshot = await look.snapshot();
-    parts.onLook(snapshot);
-    askAboutMissing(snapshot);
-    return snapshot;
-  }
-
   async function pass(): Promise<boolean> {
     let seen: Snapshot | undefined;
     const result = await runPass(
       {
         clock,
         random: systemRandom,
-        look: async () => {
-          seen = await snapshotAndTell();
+        async look() {
+          seen = await look.snapshot();
+          askAboutMissing(seen);
           return seen;
         },
-        ...parts.launcher,
+        link,
         repo,
         store,
-        deleteInstance: async (validator, chuteId, instanceId) =>
-          clients.get(validator)?.deleteInstance(chuteId, instanceId),
         report: (message, detail) => log.error({ ...detail }, message),
       },
       memory,
     );
     memory = result.memory;
-    if (seen) last = { snapshot: seen, result };
     tell(result);
-    forgetFulfilled(result);
-    if (seen && clock.now() >= sweepDue) {
-      sweepDue = clock.now() + sweepIntervalMs;
-      const { lifecycles, desired } = (await look.snapshot()).world;
-      await sweepSecrets({ members, lifecycles, desired, log: (message) => log.warn(message) });
-    }
+    link.report(result.held);
+    if (seen) forgetFulfilled(seen);
     return result.again;
   }
 
@@ -119,13 +109,7 @@ export function startGepetto(parts: GepettoParts): Gepetto {
     heldBefore = held;
   }
 
-  function forgetFulfilled(result: PassResult): void {
-    const world = last?.snapshot.world;
-    if (!world) return;
-    const removed = new Set(result.committed.filter((d) => d.kind === 'remove').map((d) => d.spec.deploymentId));
-    for (const deploymentId of hints.undeployRequests) {
-      if (removed.has(deploymentId) || !world.desired.has(deploymentId)) hints.undeployRequests.delete(deploymentId);
-    }
+  function forgetFulfilled({ world }: Snapshot): void {
     const alive = new Set(
       [...world.lifecycles.values()].filter((row) => row.goneAt === undefined).map((row) => row.instanceId),
     );
@@ -144,19 +128,17 @@ export function startGepetto(parts: GepettoParts): Gepetto {
   const unsubscribe = bus.subscribe(async (event) => {
     await handleEvent(event, {
       store,
-      hotkey: parts.hotkey,
+      hotkey,
       now: () => clock.now(),
-      refresh: parts.refreshFeeds,
+      refresh: link.refreshFeeds,
       rolling: (instanceId) => hints.rollingInstances.add(instanceId),
       suspectGone: (validator, chuteId, version) => void suspectGone(validator, chuteId, version),
     });
     loop.wake();
   });
-  members.onChange(() => loop.wake());
+  link.onChange(() => loop.wake());
 
   return {
-    wake: () => loop.wake(),
-    last: () => last,
     async stop() {
       await unsubscribe();
       await loop.stop();

@@ -1,41 +1,50 @@
-// Keeps the member clusters attached: kubeconfigs are fetched from the agents again after a restart, and a server that appears on `main`
-// by hand is added just as through the API. Work on one server never waits for another.
+// Keeps the inventory what `servers/` on `main` says, as the API does: a file that appears adds the server, a file that goes away deletes it.
+// Also keeps the member clusters attached. Work on one server never waits for another.
 
+import type { Logger } from 'pino';
 import type { Clock } from '../domain/clock.ts';
 import type { ServerConfig } from '../domain/config.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { Members } from '../domain/ports.ts';
 import type { Server } from '../domain/server.ts';
+import type { Nodes } from '../verification/nodes.ts';
 
 export interface InventoryParts {
   members: Pick<Members, 'add' | 'observe'>;
+  nodes: Pick<Nodes, 'addNode' | 'deleteNode' | 'busy'>;
   fetchKubeconfig(agentApi: string): Promise<string>;
-  addNode(server: ServerConfig): Promise<void>;
+  /** Ends adding that is under way. */
+  signal: AbortSignal;
   clock: Clock;
-  log(message: string): void;
+  log: Pick<Logger, 'info' | 'warn'>;
 }
 
 /** Silence of a member after which its kubeconfig is fetched again: the cluster may have been rebuilt. */
 const refetchAfterMs = 300_000;
 const retryMs = 60_000;
+/** Below this many, servers whose files went away together are never held back. */
+const alwaysAllowed = 2;
 
 export interface Inventory {
-  /** Start what is missing; returns at once. */
-  reconcile(servers: readonly Server[], configured: ReadonlyMap<string, ServerConfig>): void;
+  /** Start what is missing; returns at once. At most `removalShare` of the servers is deleted for files that went away together. */
+  reconcile(servers: readonly Server[], configured: ReadonlyMap<string, ServerConfig>, removalShare: number): void;
+  /** What waits for a person, one sentence each. */
+  held(): readonly string[];
   settled(): Promise<void>;
 }
 
-export function createInventory({ members, fetchKubeconfig, addNode, clock, log }: InventoryParts): Inventory {
+export function createInventory(parts: InventoryParts): Inventory {
+  const { members, nodes, fetchKubeconfig, signal, clock, log } = parts;
   const running = new Map<string, Promise<void>>();
   const notBefore = new Map<string, number>();
+  let held: readonly string[] = [];
 
   function start(name: string, work: () => Promise<void>): void {
     if (running.has(name) || (notBefore.get(name) ?? 0) > clock.now()) return;
     const done = work()
-      .then(() => undefined)
       .catch((error: unknown) => {
         notBefore.set(name, clock.now() + retryMs);
-        log(`server ${name}: ${messageOf(error)}; trying again in ${retryMs / 1000} s`);
+        log.warn(`server ${name}: ${messageOf(error)}; trying again in ${retryMs / 1000} s`);
       })
       .finally(() => running.delete(name));
     running.set(name, done);
@@ -46,18 +55,44 @@ export function createInventory({ members, fetchKubeconfig, addNode, clock, log 
     notBefore.set(server.name, clock.now() + refetchAfterMs);
   }
 
+  function add(server: ServerConfig): Promise<void> {
+    return nodes.addNode(server, (message) => log.info({ server: server.name }, message), signal);
+  }
+
+  /** A row without a file: taken out of `main`, or left behind by a miner that stopped while adding it. */
+  function removeUnconfigured(unconfigured: readonly Server[], known: number, removalShare: number): void {
+    const cap = Math.max(alwaysAllowed, Math.floor(known * removalShare));
+    held =
+      unconfigured.length <= cap
+        ? []
+        : [
+            `${unconfigured.length} of ${known} servers have no file under servers/ on main any more, more than ` +
+              `policy.removalShare (${removalShare}) allows; none is deleted until the files are back or the share is raised`,
+          ];
+    if (held.length > 0) return;
+    for (const { name } of unconfigured) {
+      log.warn({ server: name }, 'has no file under servers/ on main: deleted');
+      start(name, () => nodes.deleteNode(name));
+    }
+  }
+
   return {
-    reconcile(servers, configured) {
+    reconcile(servers, configured, removalShare) {
       const { health } = members.observe();
       const known = new Set(servers.map((server) => server.name));
       for (const server of servers) {
-        const agentApi = configured.get(server.name)?.agentApi ?? server.agentApi;
+        const agentApi = configured.get(server.name)?.agentApi;
         const state = health.get(server.name);
         const silent = state && state.state !== 'healthy' && clock.now() - state.since > refetchAfterMs;
         if (agentApi && (!state || silent)) start(server.name, () => attach(server, agentApi));
       }
-      for (const server of configured.values()) if (!known.has(server.name)) start(server.name, () => addNode(server));
+      for (const server of configured.values()) {
+        if (!known.has(server.name) && !nodes.busy(server.name)) start(server.name, () => add(server));
+      }
+      const idle = servers.filter(({ name }) => !configured.has(name) && !nodes.busy(name) && !running.has(name));
+      removeUnconfigured(idle, known.size, removalShare);
     },
+    held: () => held,
     settled: () => Promise.all(running.values()).then(() => undefined),
   };
 }

@@ -15,8 +15,7 @@ import pino from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { needsLaunchToken } from '../domain/version.ts';
-import { runAll } from './all.ts';
-import type { RunningMiner } from './miner.ts';
+import { type RunningMiner, runAll } from './all.ts';
 import type { Status } from './status.ts';
 
 interface Context {

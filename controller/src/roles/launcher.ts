@@ -5,8 +5,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { DeploymentSpec } from '../domain/deployment.ts';
 import { messageOf } from '../domain/errors.ts';
 import { lifecycleOf } from '../domain/lifecycle.ts';
-import type { Members, Store, ValidatorClient } from '../domain/ports.ts';
-import type { LaunchOutcome } from '../gepetto/pass.ts';
+import type { LaunchOutcome, Members, Store, ValidatorClient } from '../domain/ports.ts';
 
 export interface LauncherParts {
   validators: ReadonlyMap<string, Pick<ValidatorClient, 'launchConfig'>>;

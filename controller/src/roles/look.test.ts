@@ -27,9 +27,9 @@ async function complaintsOver(states: readonly (MainTree | string)[]): Promise<{
       readLive: async () => ({ commit: 'l', deployments: new Map() }),
     },
     store: { servers: async () => [], lifecycles: async () => [], chutes: async () => [] },
-    members: { observe: () => ({ pods: [], health: new Map() }) },
+    observe: () => ({ pods: [], health: new Map() }),
     feeds: () => new Map(),
-    hints: { goneChutes: new Set(), rollingInstances: new Set(), undeployRequests: new Set() },
+    hints: { goneChutes: new Set(), rollingInstances: new Set() },
     clock: { now: () => 0 },
     onBadMain: (error) => told.push(error instanceof Error ? error.message : ''),
   });

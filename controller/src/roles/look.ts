@@ -3,7 +3,7 @@
 import type { Chute } from '../domain/chute.ts';
 import type { Clock } from '../domain/clock.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
-import type { ClusterRepo, Feeds, MainTree, Members, Store } from '../domain/ports.ts';
+import type { ClusterRepo, ControllerLink, MainTree, Store } from '../domain/ports.ts';
 import type { Server } from '../domain/server.ts';
 import type { Snapshot } from '../gepetto/pass.ts';
 import type { World } from '../gepetto/world.ts';
@@ -15,9 +15,8 @@ export interface LookParts {
   hotkey: string;
   repo: Pick<ClusterRepo, 'readMain' | 'readLastGoodMain' | 'readLive'>;
   store: Pick<Store, 'servers' | 'lifecycles' | 'chutes'>;
-  members: Pick<Members, 'observe'>;
-  /** By validator hotkey. */
-  feeds: () => ReadonlyMap<string, Feeds>;
+  feeds: ControllerLink['feeds'];
+  observe: ControllerLink['observe'];
   hints: Hints;
   clock: Pick<Clock, 'now'>;
   /** `main` cannot be read: the last good one goes on, and somebody must hear of it; called once for each mistake. */
@@ -28,7 +27,10 @@ export interface LookParts {
 export interface Hints {
   goneChutes: Set<string>;
   rollingInstances: Set<string>;
-  undeployRequests: Set<string>;
+}
+
+export function emptyHints(): Hints {
+  return { goneChutes: new Set(), rollingInstances: new Set() };
 }
 
 export interface Look {
@@ -39,7 +41,7 @@ export interface Look {
 }
 
 export async function createLook(parts: LookParts): Promise<Look> {
-  const { repo, store, members, hints } = parts;
+  const { repo, store, hints } = parts;
   let main = await repo.readLastGoodMain();
   let last: World | undefined;
   let complaint: string | undefined;
@@ -71,7 +73,7 @@ export async function createLook(parts: LookParts): Promise<Look> {
       store.lifecycles(parts.clock.now() - rememberGoneMs),
     ]);
     const feeds = parts.feeds();
-    const { pods, health } = members.observe();
+    const { pods, health } = parts.observe();
     const live = await repo.readLive();
     const chutes = await chutesOf(feeds, store);
     for (const chuteId of hints.goneChutes) if (chutes.has(chuteId)) hints.goneChutes.delete(chuteId);
@@ -87,7 +89,9 @@ export async function createLook(parts: LookParts): Promise<Look> {
       health,
       goneChutes: new Set(hints.goneChutes),
       rollingInstances: new Set(hints.rollingInstances),
-      undeployRequests: new Set(hints.undeployRequests),
+      undeployRequests: new Set(
+        lifecycles.filter((row) => row.undeployAt !== undefined).map((row) => row.deploymentId),
+      ),
     };
     return { world: last, policy: config.policy, configCommit: commit, live };
   }
@@ -109,7 +113,10 @@ function withConfig(server: Server, config: { hourlyCost: number; locked: boolea
 }
 
 /** Until a validator has answered once, the chutes the store remembers. */
-async function chutesOf(feeds: ReadonlyMap<string, Feeds>, store: Pick<Store, 'chutes'>): Promise<Map<string, Chute>> {
+async function chutesOf(
+  feeds: ReturnType<ControllerLink['feeds']>,
+  store: Pick<Store, 'chutes'>,
+): Promise<Map<string, Chute>> {
   const chutes = new Map<string, Chute>();
   const answered = [...feeds.values()].every((feed) => feed.chutes.fetchedAt !== undefined);
   if (!answered) for (const chute of await store.chutes()) chutes.set(chute.chuteId, chute);

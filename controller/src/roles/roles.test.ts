@@ -5,6 +5,7 @@ import { systemClock } from '../domain/clock.ts';
 import type { ServerConfig } from '../domain/config.ts';
 import type { MemberHealth } from '../domain/deployment.ts';
 import type { LaunchGranted, LaunchRefused } from '../domain/ports.ts';
+import type { Server } from '../domain/server.ts';
 import * as f from '../gepetto/fixtures.ts';
 import { createInventory } from './inventory.ts';
 import { createLauncher } from './launcher.ts';
@@ -88,25 +89,32 @@ function healthy(...names: string[]): Map<string, MemberHealth> {
 }
 
 test('Secrets of active and of unwanted deployments are swept, those of launching ones stay', async () => {
-  const [launching, active, unwanted] = [0, 1, 2].map((i) => f.spec(chute, f.servers.B, i)) as [
-    typeof spec,
-    typeof spec,
-    typeof spec,
+  const [launching, active, unwanted, uncommitted, forgotten] = [0, 1, 2, 3, 4].map((i) =>
+    f.spec(chute, f.servers.B, i),
+  ) as [typeof spec, typeof spec, typeof spec, typeof spec, typeof spec];
+  const fresh = { activatedAt: undefined };
+  const rows = [
+    f.row(launching, fresh),
+    f.row(active),
+    f.row(unwanted, { ...fresh, removedAt: f.now }),
+    f.row(uncommitted, { ...fresh, committedAt: undefined }),
   ];
+  const onLive = [launching, active, forgotten];
+  const secrets = [launching, active, unwanted, uncommitted, forgotten].map((one) => one.deploymentId);
   const deleted: string[] = [];
   const messages: string[] = [];
   const health = healthy('b', 'broken').set('silent', { state: 'unhealthy', since: 0, syncedAt: undefined });
   const count = await sweepSecrets({
-    desired: new Map([launching, active].map((one) => [one.deploymentId, one])),
-    lifecycles: new Map(
-      [f.row(launching, { activatedAt: undefined }), f.row(active)].map((row) => [row.deploymentId, row]),
-    ),
+    repo: {
+      readLive: async () => ({ commit: 'l', deployments: new Map(onLive.map((one) => [one.deploymentId, one])) }),
+    },
+    store: { lifecycles: async () => rows },
     members: {
       observe: () => ({ pods: [], health }),
       launchSecrets: async (member) => {
         if (member === 'broken') throw new Error('timeout');
         assert.is(member, 'b', 'a silent member is not asked');
-        return [launching, active, unwanted].map((one) => one.deploymentId);
+        return [...secrets, 'nobody'];
       },
       deleteLaunchSecret: async (_member, deploymentId) => {
         deleted.push(deploymentId);
@@ -114,8 +122,8 @@ test('Secrets of active and of unwanted deployments are swept, those of launchin
     },
     log: (message) => messages.push(message),
   });
-  assert.is(count, 2);
-  assert.equal(deleted, [active.deploymentId, unwanted.deploymentId]);
+  assert.is(count, 3);
+  assert.equal(deleted, [active.deploymentId, unwanted.deploymentId, 'nobody']);
   assert.match(messages[0] ?? '', /broken not swept: timeout/);
 });
 
@@ -167,9 +175,10 @@ test('a pass that fails is reported and the next one runs', async () => {
 interface InventoryScene {
   health?: Map<string, MemberHealth>;
   fails?: boolean;
+  busy?: readonly string[];
 }
 
-function inventoryScene({ health = new Map(), fails = false }: InventoryScene = {}) {
+function inventoryScene({ health = new Map(), fails = false, busy = [] }: InventoryScene = {}) {
   const log: string[] = [];
   let at = f.now;
   const clock: Clock = { now: () => at, sleep: async () => undefined };
@@ -186,12 +195,23 @@ function inventoryScene({ health = new Map(), fails = false }: InventoryScene = 
       if (fails) throw new Error('refused');
       return 'config';
     },
-    addNode: async (server) => {
-      log.push(`add ${server.name}`);
+    nodes: {
+      addNode: async (server) => {
+        log.push(`add ${server.name}`);
+      },
+      deleteNode: async (name) => {
+        log.push(`delete ${name}`);
+      },
+      busy: (name) => busy.includes(name),
     },
-    log: (message) => log.push(message),
+    signal: new AbortController().signal,
+    log: { info: () => undefined, warn: (...words: unknown[]) => log.push(String(words.at(-1))) },
   });
-  return { inventory, log, pass: (ms: number) => (at += ms) };
+  function reconcile(servers: readonly Server[], files: readonly string[]): Promise<void> {
+    inventory.reconcile(servers, new Map(files.map((name) => [name, configured(name)])), 0.25);
+    return inventory.settled();
+  }
+  return { inventory, reconcile, log, pass: (ms: number) => (at += ms) };
 }
 
 const configured = (name: string): ServerConfig => ({
@@ -204,47 +224,62 @@ const configured = (name: string): ServerConfig => ({
 });
 
 test('a known server without a watch is attached with a fresh kubeconfig', async () => {
-  const { inventory, log } = inventoryScene();
-  inventory.reconcile([f.servers.B], new Map([['b', configured('b')]]));
-  await inventory.settled();
+  const { reconcile, log } = inventoryScene();
+  await reconcile([f.servers.B], ['b']);
   assert.equal(log, ['fetch http://b:32000', 'attach b config']);
 });
 
 test('a member that is watched is left alone, one that was silent for long is attached again', async () => {
   const health = healthy('b');
-  const quiet = inventoryScene({ health });
-  quiet.inventory.reconcile([f.servers.B], new Map([['b', configured('b')]]));
-  await quiet.inventory.settled();
-  assert.equal(quiet.log, []);
+  const { reconcile, log } = inventoryScene({ health });
+  await reconcile([f.servers.B], ['b']);
+  assert.equal(log, []);
   health.set('b', { state: 'unhealthy', since: f.now - 301_000, syncedAt: undefined });
-  quiet.inventory.reconcile([f.servers.B], new Map([['b', configured('b')]]));
-  await quiet.inventory.settled();
-  assert.equal(quiet.log, ['fetch http://b:32000', 'attach b config']);
+  await reconcile([f.servers.B], ['b']);
+  assert.equal(log, ['fetch http://b:32000', 'attach b config']);
 });
 
 test('an agent that does not answer is asked again after a minute, not at once', async () => {
-  const { inventory, log, pass } = inventoryScene({ fails: true });
-  const main = new Map([['b', configured('b')]]);
+  const { reconcile, log, pass } = inventoryScene({ fails: true });
   for (const wait of [0, 1000, 60_000]) {
     pass(wait);
-    inventory.reconcile([f.servers.B], main);
-    await inventory.settled();
+    await reconcile([f.servers.B], ['b']);
   }
   assert.is(log.filter((line) => line.startsWith('fetch')).length, 2);
   assert.match(log[1] ?? '', /server b: refused; trying again in 60 s/);
 });
 
 test('a server that appears on main by hand is added like one through the API', async () => {
-  const { inventory, log } = inventoryScene({ health: healthy('b') });
-  inventory.reconcile(
-    [f.servers.B],
-    new Map([
-      ['b', configured('b')],
-      ['new', configured('new')],
-    ]),
-  );
-  await inventory.settled();
+  const { reconcile, log } = inventoryScene({ health: healthy('b') });
+  await reconcile([f.servers.B], ['b', 'new']);
   assert.equal(log, ['add new']);
+});
+
+test('a server whose file is taken away on main is deleted like one through the API', async () => {
+  const { reconcile, log } = inventoryScene({ health: healthy('b') });
+  await reconcile([f.servers.B], []);
+  assert.equal(log, ['has no file under servers/ on main: deleted', 'delete b']);
+});
+
+test('a server that is being added has its row before its file, and is left alone', async () => {
+  const { reconcile, log } = inventoryScene({ health: healthy('b'), busy: ['b', 'c'] });
+  await reconcile([f.servers.B], ['c']);
+  assert.equal(log, []);
+});
+
+test('many files that go away at once delete nothing and are reported', async () => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l'];
+  const servers = names.map((name) => ({ ...f.servers.B, name }));
+  const { inventory, reconcile, log } = inventoryScene({ health: healthy(...names) });
+  await reconcile(servers, names.slice(4));
+  assert.equal(log, []);
+  assert.match(inventory.held()[0] ?? '', /4 of 12 servers have no file .*removalShare \(0.25\)/);
+  await reconcile(servers, names.slice(3));
+  assert.equal(inventory.held(), []);
+  assert.equal(
+    log.filter((line) => line.startsWith('delete')),
+    ['delete a', 'delete b', 'delete c'],
+  );
 });
 
 test('the status tells servers, deployments with their phase, and decisions with their reason', () => {

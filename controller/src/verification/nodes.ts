@@ -25,6 +25,8 @@ export interface Nodes {
    * else was done then) or, after all else is done, when something was left behind.
    */
   deleteNode(name: string): Promise<void>;
+  /** Is the server being added or deleted now? */
+  busy(name: string): boolean;
   /** Stop all adding, and resolve when it is undone and all deleting is done. */
   stop(): Promise<void>;
 }
@@ -145,6 +147,7 @@ export function createNodes(deps: NodeDeps): Nodes {
       await prepared.run(progress, signal);
     },
     deleteNode,
+    busy: (name) => adding.has(name) || deleting.has(name),
     async stop() {
       for (const { stop } of adding.values()) stop.abort();
       const running = [...adding.values()].map(({ finished }) => finished);

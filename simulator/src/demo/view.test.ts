@@ -20,7 +20,7 @@ function deployment(
     committedAt: undefined,
   };
   const later = { runningAt: undefined, claimedAt: undefined, verifiedAt: undefined, activatedAt: undefined };
-  const end = { instanceGoneAt: undefined, removedAt: undefined, goneAt: undefined };
+  const end = { instanceGoneAt: undefined, undeployAt: undefined, removedAt: undefined, goneAt: undefined };
   return {
     ...none,
     ...later,

@@ -74,6 +74,7 @@ export function deployment(id: string, on: string, gpus: number[], change: Parti
     verifiedAt: nowMs + 2000,
     activatedAt: nowMs + 3000,
     instanceGoneAt: undefined,
+    undeployAt: undefined,
     removedAt: undefined,
     goneAt: undefined,
     ...change,

@@ -1,3 +1,6 @@
+-- When a person asked for the removal of a deployment: a wish, so the audit entry goes on.
+ALTER TABLE "deployments" ADD COLUMN "undeploy_at" timestamp with time zone;
+--> statement-breakpoint
 -- The journal of events as they came in, and the ways to ask for decisions.
 CREATE TABLE "events" (
   "event_id" text PRIMARY KEY,

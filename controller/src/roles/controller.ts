@@ -1,0 +1,173 @@
+// The controller: validators, member clusters, inventory and the miner API. It alone holds the hotkey and writes to clusters; Gepetto sees
+// and asks through the link it gives.
+
+import type { Logger } from 'pino';
+import { createApi } from '../api/server.ts';
+import { type Clock, systemClock } from '../domain/clock.ts';
+import { messageOf } from '../domain/errors.ts';
+import type { ClusterRepo, ControllerLink, EventBus, Store } from '../domain/ports.ts';
+import { openMembers } from '../kubernetes/members.ts';
+import type { Signer } from '../signing/sr25519.ts';
+import { fetchKubeconfig } from '../verification/agent.ts';
+import { createNodes } from '../verification/nodes.ts';
+import { createInventory } from './inventory.ts';
+import { createLauncher } from './launcher.ts';
+import { createLook, emptyHints } from './look.ts';
+import { startLoop } from './loop.ts';
+import { type Status, statusOf } from './status.ts';
+import { sweepSecrets } from './sweep.ts';
+import { openValidators } from './validators.ts';
+
+export interface ControllerParts {
+  signer: Signer;
+  store: Store;
+  repo: Pick<ClusterRepo, 'readMain' | 'readLastGoodMain' | 'readLive' | 'writeServer' | 'removeServer'>;
+  bus: EventBus;
+  clock: Clock;
+  log: Logger;
+  host?: string;
+  port: number;
+}
+
+export interface RunningController {
+  /** Of the miner API. */
+  url: string;
+  link: ControllerLink;
+  /** Ends everything but the store and the bus. */
+  stop(): Promise<void>;
+}
+
+const feedPollMs = 15_000;
+const upkeepMs = 15_000;
+const sweepMs = 60_000;
+const settleMs = 50;
+const shownDecisions = 50;
+
+export async function startController(parts: ControllerParts): Promise<RunningController> {
+  const { signer, store, repo, bus, clock, log, host = '127.0.0.1', port } = parts;
+  const members = openMembers({ clock, log });
+  const listeners: (() => void)[] = [];
+  const changed = () => {
+    for (const listener of listeners) listener();
+  };
+  members.onChange(changed);
+  const main = await repo.readLastGoodMain();
+  const validators = openValidators({
+    configs: main.config.validators,
+    signer,
+    clock,
+    bus,
+    log,
+    pollMs: feedPollMs,
+    onFeeds: changed,
+  });
+  const look = await createLook({
+    hotkey: signer.address,
+    repo,
+    store,
+    feeds: () => validators.feeds(),
+    observe: () => members.observe(),
+    hints: emptyHints(),
+    clock,
+    onBadMain: (error) => log.error(`branch main cannot be used, the last good one goes on: ${messageOf(error)}`),
+  });
+  const { clients } = validators;
+  const nodes = createNodes({
+    signer,
+    config: () => look.main().config,
+    validator: (hotkey) => clients.get(hotkey),
+    members,
+    store,
+    repo,
+    clock,
+    log,
+  });
+  const stopping = new AbortController();
+  const inventory = createInventory({
+    members,
+    nodes,
+    fetchKubeconfig: (agentApi) => fetchKubeconfig(agentApi, signer, { clock: systemClock }),
+    signal: stopping.signal,
+    clock,
+    log,
+  });
+
+  let held: readonly string[] = [];
+  let sweepDue = 0;
+  async function upkeep(): Promise<boolean> {
+    const { world, policy } = await look.snapshot();
+    inventory.reconcile(world.servers, look.main().servers, policy.removalShare);
+    if (clock.now() >= sweepDue) {
+      sweepDue = clock.now() + sweepMs;
+      await sweepSecrets({ members, store, repo, log: (message) => log.warn(message) });
+    }
+    return false;
+  }
+  const loop = startLoop({
+    clock,
+    intervalMs: upkeepMs,
+    settleMs,
+    pass: upkeep,
+    onError: (error) => log.error({ err: error }, `upkeep failed: ${messageOf(error)}`),
+  });
+
+  async function status(): Promise<Status> {
+    return statusOf({
+      now: clock.now(),
+      hotkey: signer.address,
+      snapshot: await look.snapshot(),
+      decisions: await store.decisions(shownDecisions),
+      held: [...held, ...inventory.held()],
+      connected: validators.connected,
+    });
+  }
+
+  const api = createApi({
+    signer,
+    store,
+    nodes,
+    repo,
+    status,
+    observe: () => members.observe(),
+    async undeploy(deploymentIds: readonly string[]) {
+      await store.mark('undeployAt', deploymentIds, clock.now());
+      changed();
+    },
+    changed() {
+      loop.wake();
+      changed();
+    },
+    log,
+  });
+  const url = await api.listen({ host, port });
+  log.info({ url, hotkey: signer.address }, 'controller is up');
+  const launcher = createLauncher({ validators: clients, store, members, clock });
+  return {
+    url,
+    link: {
+      ...launcher,
+      feeds: validators.feeds,
+      observe: members.observe,
+      onChange: (listener) => void listeners.push(listener),
+      deleteInstance: async (validator, chuteId, instanceId) =>
+        clients.get(validator)?.deleteInstance(chuteId, instanceId),
+      chute(validator, chuteId, version) {
+        const client = clients.get(validator);
+        return client ? client.chute(chuteId, version) : Promise.reject(new Error(`no validator ${validator}`));
+      },
+      refreshFeeds: validators.refresh,
+      report(sentences) {
+        held = sentences;
+      },
+    },
+    async stop() {
+      stopping.abort();
+      await api.close();
+      await nodes.stop();
+      await loop.stop();
+      await validators.stop();
+      await inventory.settled();
+      await members.close();
+    },
+  };
+}
