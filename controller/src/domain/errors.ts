@@ -17,6 +17,7 @@ export const errorCodes = [
   'E-VERIFICATION',
   'E-CLUSTER',
   'E-STORE',
+  'E-EVENTS',
   'E-IN-USE',
   'E-USAGE',
 ] as const;
