@@ -19,6 +19,7 @@ export const errorCodes = [
   'E-STORE',
   'E-EVENTS',
   'E-IN-USE',
+  'E-LINK',
   'E-USAGE',
 ] as const;
 

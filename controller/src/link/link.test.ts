@@ -1,0 +1,167 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { systemClock } from '../domain/clock.ts';
+import type { ControllerLink, Observation } from '../domain/ports.ts';
+import * as f from '../gepetto/fixtures.ts';
+import { connectLink, type LinkClientOptions } from './client.ts';
+import { decode, encode } from './protocol.ts';
+import { serveLink } from './server.ts';
+
+const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
+const chute = f.chute('x');
+const spec = f.spec(chute, f.servers.B, 0, { configId: undefined });
+const world = f.world({ chutes: [chute] });
+
+/** Fields that are undefined do not travel. */
+const travelled = (value: unknown) => decode(encode(value));
+
+/** A controller whose every call is written down. */
+function fakeController() {
+  const calls: unknown[] = [];
+  const listeners: (() => void)[] = [];
+  let observation: Observation = { pods: [], health: world.health };
+  const link: ControllerLink = {
+    feeds: () => world.feeds,
+    observe: () => observation,
+    onChange: (listener) => void listeners.push(listener),
+    async launch(specs) {
+      calls.push(['launch', specs]);
+      return specs.map(() => ({ granted: true, configId: 'cfg' }));
+    },
+    async cancel(specs) {
+      calls.push(['cancel', specs.length]);
+    },
+    async deleteInstance(...names) {
+      if (names[2] === 'broken') throw new Error('the validator said no');
+      calls.push(['delete', ...names]);
+    },
+    chute: async (_validator, chuteId) => (chuteId === chute.chuteId ? chute : undefined),
+    refreshFeeds: () => void calls.push('refresh'),
+    report: (held) => void calls.push(['report', held]),
+  };
+  function change(pods: Observation['pods']): void {
+    observation = { ...observation, pods };
+    for (const listener of listeners) listener();
+  }
+  return { link, calls, change };
+}
+
+async function scene(change: Partial<LinkClientOptions> = {}) {
+  const controller = fakeController();
+  const server = await serveLink({ link: controller.link, token: 'secret', log: quiet, host: '127.0.0.1', port: 0 });
+  const client = await connectLink({
+    url: server.url,
+    token: 'secret',
+    clock: { now: () => f.now },
+    pause: systemClock,
+    log: quiet,
+    ...change,
+  });
+  async function close(): Promise<void> {
+    await Promise.all([client.close(), server.close()]);
+  }
+  return { ...controller, server, client, close };
+}
+
+async function eventually(holds: () => boolean): Promise<void> {
+  for (const deadline = Date.now() + 20_000; !holds(); await systemClock.sleep(5)) {
+    assert.ok(Date.now() < deadline, 'waited 20 s');
+  }
+}
+
+test('Gepetto sees the same feeds and the same members as the controller', async () => {
+  const { client, close } = await scene();
+  assert.equal(client.link.feeds(), travelled(world.feeds));
+  assert.equal(client.link.observe().health, world.health);
+  await close();
+});
+
+test('a change at the controller wakes Gepetto with the new view', async () => {
+  const { client, change, close } = await scene();
+  const pod = f.pod(spec);
+  let woken = 0;
+  client.link.onChange(() => {
+    woken += 1;
+  });
+  change([pod]);
+  await eventually(() => client.link.observe().pods.length === 1);
+  assert.equal(client.link.observe().pods, travelled([pod]));
+  assert.ok(woken > 0);
+  await close();
+});
+
+test('every request reaches the controller as it was made', async () => {
+  const { client, calls, close } = await scene();
+  assert.equal(await client.link.launch([spec]), [{ granted: true, configId: 'cfg' }]);
+  assert.equal(await client.link.chute(f.validator, chute.chuteId, 'v'), travelled(chute));
+  assert.is(await client.link.chute(f.validator, 'another', 'v'), undefined);
+  await client.link.cancel([spec]);
+  await client.link.deleteInstance('v', 'c', 'i');
+  client.link.refreshFeeds();
+  client.link.report(['waits']);
+  await eventually(() => calls.length === 5);
+  assert.equal(calls.slice(0, 3), [
+    ['launch', travelled([spec])],
+    ['cancel', 1],
+    ['delete', 'v', 'c', 'i'],
+  ]);
+  assert.ok(calls.some((call) => JSON.stringify(call) === '["report",["waits"]]'));
+  await close();
+});
+
+test('what fails at the controller fails here with its words', async () => {
+  const { client, close } = await scene();
+  let message = '';
+  await client.link.deleteInstance('v', 'c', 'broken').catch((error: Error) => {
+    message = error.message;
+  });
+  assert.match(message, /502 to delete-instance: .*the validator said no/);
+  await close();
+});
+
+test('without the token there is no way in, and a request that is none is refused', async () => {
+  const { server, calls, close } = await scene();
+  const post = (path: string, authorization: string, body: string) =>
+    fetch(`${server.url}/${path}`, { method: 'POST', headers: { authorization }, body }).then(({ status }) => status);
+  const good = JSON.stringify({ specs: [spec] });
+  assert.is(await post('launch', 'Bearer wrong', good), 401);
+  assert.is(await post('launch', '', good), 401);
+  assert.is((await fetch(`${server.url}/view`)).status, 401);
+  for (const bad of ['', '{', '{"specs":1}', JSON.stringify({ specs: [{ ...spec, server: '../etc' }] })]) {
+    assert.is(await post('launch', 'Bearer secret', bad), 400, bad);
+  }
+  assert.equal(calls, []);
+  await close();
+});
+
+test('while the controller is away launches fail without counting against the chute, and no member is called healthy', async () => {
+  let real = Date.now();
+  const pause = { now: () => real, sleep: systemClock.sleep };
+  const { client, server, close } = await scene({ pause });
+  await server.close();
+  const [outcome] = await client.link.launch([spec]);
+  assert.equal([outcome?.granted, outcome && 'status' in outcome && outcome.status], [false, 0]);
+  assert.is(client.link.observe().health.get('b')?.state, 'healthy');
+  real += 61_000;
+  assert.is(client.link.observe().health.get('b')?.state, 'unknown');
+  await close();
+});
+
+test('Gepetto finds a controller that was started again', async () => {
+  const first = await scene();
+  await first.server.close();
+  const second = fakeController();
+  const server = await serveLink({
+    link: second.link,
+    token: 'secret',
+    log: quiet,
+    host: '127.0.0.1',
+    port: Number(new URL(first.server.url).port),
+  });
+  second.change([f.pod(spec)]);
+  await eventually(() => first.client.link.observe().pods.length === 1);
+  await first.client.close();
+  await server.close();
+});
+
+test.run();

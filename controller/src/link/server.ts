@@ -1,0 +1,129 @@
+// The controller's end of the link: Gepetto waits here for what changed, and asks for what only the controller may do. The token is the
+// only way in; it is meant for an address inside the cluster.
+
+import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
+import fastify from 'fastify';
+import type { Logger } from 'pino';
+import { messageOf } from '../domain/errors.ts';
+import type { ControllerLink } from '../domain/ports.ts';
+import { decode, encode, type RequestBody, type RequestName, requestNames, requests } from './protocol.ts';
+
+export interface LinkServerOptions {
+  link: ControllerLink;
+  token: string;
+  log: Pick<Logger, 'error'>;
+  host: string;
+  port: number;
+}
+
+export interface LinkServer {
+  url: string;
+  close(): Promise<void>;
+}
+
+/** A client asks again after this; a proxy in between must not cut the connection first. */
+const longestWaitMs = 20_000;
+const bodyLimit = 32 * 2 ** 20;
+
+/** Text of one half of the view, with a tag that changes when the text does. */
+function tagged(read: () => unknown, boot: string) {
+  let text = '';
+  let count = 0;
+  return () => {
+    const now = encode(read());
+    if (now !== text) {
+      text = now;
+      count += 1;
+    }
+    return { tag: `${boot}-${count}`, text };
+  };
+}
+
+export async function serveLink({ link, token, log, host, port }: LinkServerOptions): Promise<LinkServer> {
+  const boot = randomUUID();
+  const feeds = tagged(link.feeds, boot);
+  const observation = tagged(link.observe, boot);
+  let waiting: (() => void)[] = [];
+  function wakeAll(): void {
+    const woken = waiting;
+    waiting = [];
+    for (const wake of woken) wake();
+  }
+  link.onChange(wakeAll);
+
+  const app = fastify({ bodyLimit, logger: false, forceCloseConnections: true });
+  const digestOf = (header: string) => createHash('sha256').update(header).digest();
+  const digest = digestOf(`Bearer ${token}`);
+  app.addHook('onRequest', async (request, reply) => {
+    if (!timingSafeEqual(digestOf(request.headers.authorization ?? ''), digest))
+      return reply.code(401).send({ error: 'E-LINK', detail: 'wrong token' });
+  });
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body));
+
+  /** The halves that are not the ones named; undefined when there is none. */
+  function viewSince(known: { feeds?: string; observation?: string }): string | undefined {
+    const now = { feeds: feeds(), observation: observation() };
+    if (now.feeds.tag === known.feeds && now.observation.tag === known.observation) return undefined;
+    const parts = [
+      `"feedsTag":"${now.feeds.tag}"`,
+      `"observationTag":"${now.observation.tag}"`,
+      ...(now.feeds.tag === known.feeds ? [] : [`"feeds":${now.feeds.text}`]),
+      ...(now.observation.tag === known.observation ? [] : [`"observation":${now.observation.text}`]),
+    ];
+    return `{${parts.join(',')}}`;
+  }
+
+  app.get<{ Querystring: { feeds?: string; observation?: string } }>('/view', async (request, reply) => {
+    const deadline = Date.now() + longestWaitMs;
+    let view = viewSince(request.query);
+    while (view === undefined && Date.now() < deadline && !request.raw.destroyed) {
+      await new Promise<void>((resolve) => {
+        const timer = setTimeout(resolve, deadline - Date.now());
+        waiting.push(() => {
+          clearTimeout(timer);
+          resolve();
+        });
+      });
+      view = viewSince(request.query);
+    }
+    if (view === undefined) return reply.code(204).send();
+    return reply.type('application/json').send(view);
+  });
+
+  const answers: { [N in RequestName]: (body: RequestBody<N>) => unknown } = {
+    launch: ({ specs }) => link.launch(specs as Parameters<ControllerLink['launch']>[0]),
+    cancel: ({ specs }) => link.cancel(specs as Parameters<ControllerLink['cancel']>[0]),
+    'delete-instance': ({ validator, chuteId, instanceId }) => link.deleteInstance(validator, chuteId, instanceId),
+    chute: ({ validator, chuteId, version }) => link.chute(validator, chuteId, version),
+    refresh: () => link.refreshFeeds(),
+    report: ({ held }) => link.report(held),
+  };
+
+  function addRequest<N extends RequestName>(name: N): void {
+    app.post(`/${name}`, async (request, reply) => {
+      let body: RequestBody<N>;
+      try {
+        body = requests[name].parse(decode(String(request.body))) as RequestBody<N>;
+      } catch (error) {
+        return reply.code(400).send({ error: 'E-LINK', detail: messageOf(error) });
+      }
+      try {
+        return reply.type('application/json').send(encode({ answer: await answers[name](body) }));
+      } catch (error) {
+        log.error({ request: name, reason: messageOf(error) }, 'a request of Gepetto failed');
+        return reply.code(502).send({ error: 'E-LINK', detail: messageOf(error) });
+      }
+    });
+  }
+  for (const name of requestNames) addRequest(name);
+
+  const url = await app.listen({ host, port });
+  return {
+    url,
+    async close() {
+      wakeAll();
+      await app.close();
+    },
+  };
+}
