@@ -19,6 +19,8 @@ const imports: [folder: string, from: string, refused: boolean][] = [
   ['controller/src/store', '../bus/inprocess.ts', true],
   ['controller/src/validator', '../signing/sign.ts', false],
   ['controller/src/api', '@miner/simulator/sr25519.ts', true],
+  ['controller/src/link', '../store/open.ts', true],
+  ['controller/src/store', '../link/client.ts', true],
   ['controller/src/roles', '../store/open.ts', false],
   ['manifests-src', '@miner/controller/gepetto/plan.ts', true],
   ['manifests-src', '@miner/controller/domain/chute.ts', false],
