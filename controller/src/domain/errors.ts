@@ -10,6 +10,7 @@ export const errorCodes = [
   'E-VALIDATOR-UNREACHABLE',
   'E-LAUNCH-REFUSED',
   'E-AGENT-UNREACHABLE',
+  'E-MONITOR',
   'E-NAME-CONTEXT',
   'E-NODE',
   'E-ALREADY-ADDED',
@@ -21,6 +22,7 @@ export const errorCodes = [
   'E-IN-USE',
   'E-LINK',
   'E-USAGE',
+  'E-CHAIN',
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];
