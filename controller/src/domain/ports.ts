@@ -273,6 +273,8 @@ export interface Members {
   add(name: string, kubeconfig: string): Promise<void>;
   remove(name: string): Promise<void>;
   observe(): Observation;
+  /** The kubeconfig each member was added with. Credentials: only the miner itself may see them. */
+  kubeconfigs(): ReadonlyMap<string, string>;
   /** Called after every change of a pod or of a member's health; coalesced. */
   onChange(listener: () => void): void;
   node(member: string): Promise<MemberNode>;

@@ -29,6 +29,7 @@ export interface MembersOptions {
 }
 
 interface Member {
+  kubeconfig: string;
   connection: Connection;
   pods: Map<string, ObservedPod>;
   health: HealthKeeper;
@@ -50,7 +51,8 @@ export function openMembers(options: MembersOptions): Members {
     });
   }
 
-  function watch(name: string, connection: Connection, pods: Map<string, ObservedPod>): Member {
+  function watch(name: string, kubeconfig: string, pods: Map<string, ObservedPod>): Member {
+    const connection = connect(name, kubeconfig);
     const health = createHealth({
       clock,
       staleAfterMs,
@@ -72,6 +74,7 @@ export function openMembers(options: MembersOptions): Members {
       onBadObject,
     });
     return {
+      kubeconfig,
       connection,
       pods,
       health,
@@ -92,10 +95,9 @@ export function openMembers(options: MembersOptions): Members {
 
   return {
     async add(name, kubeconfig) {
-      const connection = connect(name, kubeconfig);
       const before = members.get(name);
       // A new kubeconfig for a known member: what was seen on it stays until it was listed again.
-      members.set(name, watch(name, connection, new Map(before?.pods)));
+      members.set(name, watch(name, kubeconfig, new Map(before?.pods)));
       changed();
       await before?.stop();
     },
@@ -109,6 +111,7 @@ export function openMembers(options: MembersOptions): Members {
       pods: [...members.values()].flatMap(({ pods }) => [...pods.values()]),
       health: new Map([...members].map(([name, { health }]) => [name, health.current()])),
     }),
+    kubeconfigs: () => new Map([...members].map(([name, { kubeconfig }]) => [name, kubeconfig])),
     onChange(listener) {
       listeners.push(listener);
     },
