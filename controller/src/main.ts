@@ -5,6 +5,7 @@ import { MinerError, messageOf } from './domain/errors.ts';
 import type { OptionValues, Role } from './roles/role.ts';
 
 const roles: Record<string, () => Promise<{ role: Role }>> = {
+  agent: () => import('./roles/agent.ts'),
   all: () => import('./roles/all.ts'),
 };
 
