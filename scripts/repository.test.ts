@@ -63,7 +63,7 @@ test('every error code is documented with cause and fix, and no other is', () =>
   const documented = [...readFileSync(join(root, 'docs/errors.md'), 'utf8').matchAll(/^\| `(E-[A-Z-]+)` \|/gm)].map(
     (m) => m[1],
   );
-  const apiOnly = ['E-AUTH', 'E-REQUEST', 'E-NOT-FOUND', 'E-NOT-READY', 'E-INTERNAL'];
+  const apiOnly = ['E-AUTH', 'E-LIMIT', 'E-REQUEST', 'E-NOT-FOUND', 'E-NOT-READY', 'E-INTERNAL'];
   assert.equal([...documented].sort(), [...errorCodes, ...apiOnly].sort());
 });
 

@@ -47,31 +47,68 @@ test('the request becomes the configuration of the server', async ({ call, done 
   assert.equal(done, [`prepare ${JSON.stringify(expected)}`]);
 });
 
-const invalid: [string, string, RegExp][] = [
-  ['no JSON', 'name=gpu-9', /not JSON/],
-  ['bytes that are no text', '\u0000', /not JSON/],
-  ['a list', '[]', /body: /],
-  ['null', 'null', /body: /],
-  ['a missing field', bodyWith({ gpu_short_ref: undefined }), /gpu_short_ref: /],
-  ['a cost that is text', bodyWith({ hourly_cost: '1.5' }), /hourly_cost: /],
-  ['a negative cost', bodyWith({ hourly_cost: -1 }), /hourlyCost: /],
-  ['a name that is a path', bodyWith({ name: '../gpu' }), /name: /],
-  ['a validator that is no address', bodyWith({ validator: 'bob' }), /validator: .*ss58/],
-  ['an agent that is no URL', bodyWith({ agent_api: 'file:///etc/passwd' }), /agentApi: .*URL/],
+const invalid: [string, string, { loc: string[]; type: string; msg: RegExp }][] = [
+  ['no JSON', 'name=gpu-9', { loc: ['body'], type: 'json_invalid', msg: /not JSON/ }],
+  ['bytes that are no text', '\u0000', { loc: ['body'], type: 'json_invalid', msg: /not JSON/ }],
+  ['a list', '[]', { loc: ['body'], type: 'dict_type', msg: /object/ }],
+  ['null', 'null', { loc: ['body'], type: 'dict_type', msg: /object/ }],
+  [
+    'a missing field',
+    bodyWith({ gpu_short_ref: undefined }),
+    { loc: ['body', 'gpu_short_ref'], type: 'missing', msg: /Field required/ },
+  ],
+  [
+    'a cost that is text',
+    bodyWith({ hourly_cost: '1.5' }),
+    { loc: ['body', 'hourly_cost'], type: 'float_type', msg: /number/ },
+  ],
+  ['a negative cost', bodyWith({ hourly_cost: -1 }), { loc: ['body', 'hourly_cost'], type: 'value_error', msg: />=0/ }],
+  [
+    'a name that is a path',
+    bodyWith({ name: '../gpu' }),
+    { loc: ['body', 'name'], type: 'value_error', msg: /dashes/ },
+  ],
+  ['a name that is a number', bodyWith({ name: 9 }), { loc: ['body', 'name'], type: 'string_type', msg: /string/ }],
+  [
+    'a validator that is no address',
+    bodyWith({ validator: 'bob' }),
+    { loc: ['body', 'validator'], type: 'value_error', msg: /ss58/ },
+  ],
+  [
+    'an agent that is no URL',
+    bodyWith({ agent_api: 'file:///etc/passwd' }),
+    { loc: ['body', 'agent_api'], type: 'value_error', msg: /URL/ },
+  ],
 ];
-for (const [what, body, detail] of invalid) {
+for (const [what, body, { loc, type, msg }] of invalid) {
   test(`${what} is 422 and says where`, async ({ call, done }) => {
     const response = await call('POST', '/servers/', { body });
     assert.is(response.status, 422);
-    const answer = (await response.json()) as { error: string; detail: string };
+    const answer = (await response.json()) as {
+      error: string;
+      detail: { loc: string[]; msg: string; type: string }[];
+    };
     assert.is(answer.error, 'E-REQUEST');
-    assert.match(answer.detail, detail);
+    const [found, ...others] = answer.detail;
+    assert.equal([found?.loc, found?.type, others], [loc, type, []]);
+    assert.match(found?.msg ?? '', msg);
     assert.equal(done, []);
   });
 }
 
+test('every problem of a body is told at once', async ({ call }) => {
+  const response = await call('POST', '/servers/', { body: '{}' });
+  const { detail } = (await response.json()) as { detail: { loc: string[]; type: string }[] };
+  assert.equal(
+    detail.map(({ loc, type }) => [loc[1], type]),
+    ['name', 'validator', 'hourly_cost', 'gpu_short_ref'].map((field) => [field, 'missing']),
+  );
+});
+
 test('a request without an agent is 400', async ({ call }) => {
-  assert.is((await call('POST', '/servers/', { body: bodyWith({ agent_api: null }) })).status, 400);
+  for (const agent_api of [null, undefined, '']) {
+    assert.is((await call('POST', '/servers/', { body: bodyWith({ agent_api }) })).status, 400);
+  }
 });
 
 const statuses: [ErrorCode, number][] = [

@@ -2,52 +2,28 @@
 // (protocol.md 4.1.2, trap 20). The last message tells how it ended; after a failure the stream is cut off, so that a client notices.
 
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { z } from 'zod';
 import { systemClock } from '../domain/clock.ts';
-import { type ServerConfig, serverConfig } from '../domain/config.ts';
+import type { ServerConfig } from '../domain/config.ts';
 import { MinerError } from '../domain/errors.ts';
 import { rawBody } from './authentication.ts';
+import { parseJson, readInput } from './input.ts';
 import type { ApiOptions } from './options.ts';
 import { RequestError } from './problem.ts';
-
-const requestBody = z.object({
-  name: z.string(),
-  validator: z.string(),
-  hourly_cost: z.number(),
-  gpu_short_ref: z.string(),
-  agent_api: z.string().nullish(),
-});
-
-function unprocessable(detail: string): RequestError {
-  return new RequestError(422, 'E-REQUEST', detail);
-}
-
-function issuesOf({ issues }: z.ZodError): string {
-  return issues.map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`).join('; ');
-}
+import { serverRequest } from './schemas.ts';
 
 /** The node to add. Throws 422 for a body that is no request, 400 without an agent. */
 export function readServerRequest(body: Buffer): ServerConfig {
-  let content: unknown;
-  try {
-    content = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(body));
-  } catch {
-    throw unprocessable('body: is not JSON');
-  }
-  const read = requestBody.safeParse(content);
-  if (!read.success) throw unprocessable(issuesOf(read.error));
-  const { name, validator, hourly_cost, gpu_short_ref, agent_api } = read.data;
+  const { name, validator, hourly_cost, gpu_short_ref, agent_api } = readInput(serverRequest, parseJson(body), 'body');
   if (!agent_api)
     throw new RequestError(400, 'E-USAGE', 'agent_api is required: the URL of the agent on the GPU server');
-  const config = serverConfig.safeParse({
+  return {
     name,
     validator,
     hourlyCost: hourly_cost,
     gpuShortRef: gpu_short_ref,
     agentApi: agent_api,
-  });
-  if (!config.success) throw unprocessable(issuesOf(config.error));
-  return config.data;
+    locked: false,
+  };
 }
 
 /** GPUs the validator knows already: the one failure after which the stream ends normally. */

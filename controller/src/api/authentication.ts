@@ -3,8 +3,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { systemClock } from '../domain/clock.ts';
 import { createVerifier, type Verdict } from '../signing/verify.ts';
+import { type Budgets, sourceOf } from './limits.ts';
 import type { ApiOptions } from './options.ts';
 import { RequestError } from './problem.ts';
+import { createRefusalLog } from './refusals.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -21,12 +23,18 @@ export function rawBody(request: FastifyRequest): Buffer {
   return Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0);
 }
 
-export function addAuthentication(app: FastifyInstance, { signer, log, clock = systemClock }: ApiOptions): void {
+export function addAuthentication(app: FastifyInstance, options: ApiOptions, budgets: Budgets): void {
+  const { signer, log, onRefused, clock = systemClock } = options;
   const { precheck, verify } = createVerifier({ miner: signer.address, allowedSigners: [signer.address], clock });
+  const refusals = createRefusalLog({ clock, write: (fields) => log.warn(fields, 'request refused') });
 
-  function demand(verdict: Verdict, request: FastifyRequest): void {
+  async function demand(verdict: Verdict, request: FastifyRequest): Promise<void> {
     if (verdict.accepted) return;
-    log.warn({ method: request.method, route: request.routeOptions.url, reason: verdict.reason }, 'request refused');
+    await budgets.spendTrust(request);
+    const { reason } = verdict;
+    refusals.note(sourceOf(request), { method: request.method, route: request.routeOptions.url, reason });
+    // As the label of a metric: without numbers, so that there are few.
+    onRefused?.(reason.replaceAll(/-?\d+/g, 'N'));
     throw new RequestError(401, 'E-AUTH', 'Unauthorized');
   }
 
@@ -35,14 +43,16 @@ export function addAuthentication(app: FastifyInstance, { signer, log, clock = s
   app.addContentTypeParser('*', { parseAs: 'buffer', bodyLimit }, (_request, body, done) => done(null, body));
 
   // Before the body is read, so that nobody but the miner can make us read one.
-  app.addHook('onRequest', async (request) => {
+  app.addHook('onRequest', async (request, reply) => {
     const { purpose } = request.routeOptions.config;
-    if (purpose !== undefined) demand(precheck(request.headers), request);
+    if (purpose === undefined) return;
+    await budgets.demandTrust(request, reply);
+    await demand(precheck(request.headers), request);
   });
   app.addHook('preValidation', async (request) => {
     const { purpose } = request.routeOptions.config;
     if (purpose === undefined) return;
     const { method, headers } = request;
-    demand(verify({ method, headers, body: rawBody(request), purpose }), request);
+    await demand(verify({ method, headers, body: rawBody(request), purpose }), request);
   });
 }

@@ -1,24 +1,42 @@
-// How the API says no: a status and `{error, detail}`, where `error` is a code of docs/errors.md and `detail` one sentence.
+// How the API says no: a status and `{error, detail}`, where `error` is a code of docs/errors.md and `detail` one sentence, or for a
+// request of the wrong form (422) a list of `{loc, msg, type}` as operators' tools know it (protocol.md 4.1).
 
 import { type ErrorCode, MinerError } from '../domain/errors.ts';
 
-export type ApiErrorCode = ErrorCode | 'E-AUTH' | 'E-NOT-FOUND' | 'E-REQUEST' | 'E-NOT-READY' | 'E-INTERNAL';
+export type ApiErrorCode =
+  | ErrorCode
+  | 'E-AUTH'
+  | 'E-LIMIT'
+  | 'E-NOT-FOUND'
+  | 'E-REQUEST'
+  | 'E-NOT-READY'
+  | 'E-INTERNAL';
+
+/** One thing that is wrong with a request: `loc` leads to it, `body` or `query` first. */
+export interface FormProblem {
+  loc: readonly (string | number)[];
+  msg: string;
+  type: string;
+}
 
 export interface Problem {
   status: number;
   error: ApiErrorCode;
-  detail: string;
+  detail: string | readonly FormProblem[];
 }
 
 /** Thrown by handlers for what the caller got wrong. */
 export class RequestError extends Error {
   readonly status: number;
   readonly code: ApiErrorCode;
-  constructor(status: number, code: ApiErrorCode, detail: string) {
-    super(detail);
+  readonly form: readonly FormProblem[] | undefined;
+  constructor(status: number, code: ApiErrorCode, detail: string | readonly FormProblem[]) {
+    const form = typeof detail === 'string' ? undefined : detail;
+    super(form ? form.map(({ loc, msg }) => `${loc.join('.')}: ${msg}`).join('; ') : String(detail));
     this.name = 'RequestError';
     this.status = status;
     this.code = code;
+    this.form = form;
   }
 }
 
@@ -47,7 +65,8 @@ function clientError(error: unknown): Problem | undefined {
 
 /** What the caller is told about an error. Unexpected ones are only logged, their text may hold anything. */
 export function problemOf(error: unknown): Problem {
-  if (error instanceof RequestError) return { status: error.status, error: error.code, detail: error.message };
+  if (error instanceof RequestError)
+    return { status: error.status, error: error.code, detail: error.form ?? error.message };
   if (error instanceof MinerError)
     return { status: statuses[error.code] ?? 500, error: error.code, detail: error.message };
   return clientError(error) ?? { status: 500, error: 'E-INTERNAL', detail: 'internal error' };

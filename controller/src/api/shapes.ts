@@ -3,27 +3,37 @@
 
 import type { Chute } from '../domain/chute.ts';
 import type { DeploymentLifecycle, MemberHealth } from '../domain/deployment.ts';
+import type { StoredDecision } from '../domain/ports.ts';
 import type { Gpu, Server } from '../domain/server.ts';
+import { exact } from './json.ts';
 
 /** What the shapes are made from, read at one moment. */
 export interface Inventory {
+  /** Sorted by name. */
   servers: readonly Server[];
+  byName: ReadonlyMap<string, Server>;
   /** Those still wanted: neither removed nor gone. */
   deployments: readonly DeploymentLifecycle[];
+  /** The same by name of the server. */
+  onServer: ReadonlyMap<string, readonly DeploymentLifecycle[]>;
   chutes: ReadonlyMap<string, Chute>;
   health: ReadonlyMap<string, MemberHealth>;
   /** Deployment id that holds a GPU, by GPU id; a GPU is held until the pod is gone. */
   holders: ReadonlyMap<string, string>;
 }
 
-const healthNames: Record<MemberHealth['state'], string> = {
+const healthNames = {
   healthy: 'Ready',
   unhealthy: 'NotReady',
   unknown: 'Unknown',
-};
+} as const satisfies Record<MemberHealth['state'], string>;
 
-function isoTime(ms: number | undefined): string | null {
-  return ms === undefined ? null : new Date(ms).toISOString().replace('Z', '+00:00');
+function isoTime(ms: number): string {
+  return new Date(ms).toISOString().replace('Z', '+00:00');
+}
+
+function isoTimeOrNull(ms: number | undefined): string | null {
+  return ms === undefined ? null : isoTime(ms);
 }
 
 function gpuShape(gpu: Gpu, server: Server, { holders }: Inventory) {
@@ -58,7 +68,7 @@ function chuteShape(row: DeploymentLifecycle, chute: Chute | undefined) {
 }
 
 export function deploymentShape(row: DeploymentLifecycle, inventory: Inventory) {
-  const server = inventory.servers.find(({ name }) => name === row.server);
+  const server = inventory.byName.get(row.server);
   const chute = inventory.chutes.get(row.chuteId);
   const gpus = server?.gpus.filter(({ gpuId }) => row.gpuIds.includes(gpuId)) ?? [];
   return {
@@ -71,8 +81,8 @@ export function deploymentShape(row: DeploymentLifecycle, inventory: Inventory) 
     server_id: server?.serverId ?? null,
     version: row.version,
     active: row.activatedAt !== undefined,
-    verified_at: isoTime(row.verifiedAt),
-    activated_at: isoTime(row.activatedAt),
+    verified_at: isoTimeOrNull(row.verifiedAt),
+    activated_at: isoTimeOrNull(row.activatedAt),
     stub: row.committedAt === undefined,
     job_id: row.jobId ?? null,
     config_id: row.configId ?? null,
@@ -84,7 +94,7 @@ export function deploymentShape(row: DeploymentLifecycle, inventory: Inventory) 
 }
 
 export function serverShape(server: Server, inventory: Inventory) {
-  const deployments = inventory.deployments.filter((row) => row.server === server.name);
+  const deployments = inventory.onServer.get(server.name) ?? [];
   return {
     server_id: server.serverId,
     validator: server.validator,
@@ -100,7 +110,7 @@ export function serverShape(server: Server, inventory: Inventory) {
       'chutes/worker': 'true',
       'gpu-short-ref': server.gpuShortRef,
     },
-    seed: server.seed ?? null,
+    seed: server.seed === undefined ? null : exact(server.seed),
     gpu_count: server.gpus.length,
     cpu_per_gpu: server.cpuPerGpu,
     memory_per_gpu: server.memoryPerGpu,
@@ -113,12 +123,42 @@ export function serverShape(server: Server, inventory: Inventory) {
 }
 
 /** A row of what a purge took. */
-export function purgeShape(row: DeploymentLifecycle, { servers, chutes }: Inventory) {
+export function purgeShape(row: DeploymentLifecycle, { byName, chutes }: Inventory) {
   return {
     chute_id: row.chuteId,
     chute_name: chutes.get(row.chuteId)?.name ?? row.chuteId,
-    server_id: servers.find(({ name }) => name === row.server)?.serverId ?? null,
+    server_id: byName.get(row.server)?.serverId ?? null,
     server_name: row.server,
     gpu_count: row.gpuIds.length,
+  };
+}
+
+/** Numbers that JSON does not know go out as null. */
+export function decisionShape({ decisionId, decidedAt, decision, commit }: StoredDecision) {
+  const { spec } = decision;
+  const deploys = decision.kind === 'deploy';
+  return {
+    decision_id: decisionId,
+    decided_at: isoTime(decidedAt),
+    kind: decision.kind,
+    reason: deploys ? spec.reason : decision.reason,
+    because: deploys ? null : decision.because,
+    deployment_id: spec.deploymentId,
+    chute_id: spec.chuteId,
+    chute_name: spec.chuteName,
+    version: spec.version,
+    validator: spec.validator,
+    server: spec.server,
+    job_id: spec.jobId ?? null,
+    gpu_ids: spec.gpuIds,
+    replicas_before: deploys ? decision.replicasBefore : null,
+    numbers: deploys ? decision.numbers : {},
+    alternatives: (deploys ? decision.alternatives : []).map(({ chuteName, server, value, because }) => ({
+      chute_name: chuteName,
+      server,
+      value,
+      because,
+    })),
+    commit: commit ?? null,
   };
 }

@@ -124,6 +124,10 @@ function createOptions(context: Context): ApiOptions {
       servers: async () => [...servers],
       lifecycles: async () => [...rows],
       chutes: async () => [chute],
+      decisions: async (limit, filter) => {
+        done.push(`decisions ${limit} ${JSON.stringify(filter)}`);
+        return [];
+      },
       async updateServer(name, change) {
         done.push(`store ${name} ${JSON.stringify(change)}`);
         const index = servers.findIndex((one) => one.name === name);
