@@ -2,6 +2,7 @@
 
 import { fileURLToPath } from 'node:url';
 import type { PgDatabase, PgQueryResultHKT } from 'drizzle-orm/pg-core';
+import type { CallLimit } from './deadline.ts';
 
 export type Database = PgDatabase<PgQueryResultHKT>;
 
@@ -9,6 +10,8 @@ export interface OpenDatabase {
   db: Database;
   /** May be called more than once. */
   close(): Promise<void>;
+  /** Absent where nothing is remote and so nothing can keep silent. */
+  limit?: CallLimit;
 }
 
 export const migrationsFolder = fileURLToPath(new URL('./migrations', import.meta.url));

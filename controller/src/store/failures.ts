@@ -2,6 +2,7 @@
 // so only what is known to be harmless is kept: the code, the names, and the message where it quotes no value.
 
 import { MinerError } from '../domain/errors.ts';
+import { type CallLimit, within } from './deadline.ts';
 
 /** The parts of a driver's error that may be shown. `detail` quotes the key of a violated constraint. */
 export interface DriverFault {
@@ -25,7 +26,7 @@ export function driverFault(error: unknown): DriverFault | undefined {
     return {
       code,
       // Class 22 (data exceptions) quotes the value that did not fit.
-      message: code.startsWith('22') ? 'a value does not fit its column' : next.message,
+      message: code.startsWith('22') ? 'a value does not fit its column' : next.message || 'no connection',
       constraint: textOf(fields.constraint_name) ?? textOf(fields.constraint),
       column: textOf(fields.column_name) ?? textOf(fields.column),
       detail: textOf(fields.detail),
@@ -64,14 +65,14 @@ function isDeadlock(error: unknown): boolean {
   return driverFault(error)?.code === '40P01';
 }
 
-/** The same functions, rejecting with MinerErrors only. One that lost a deadlock is repeated. */
-export function withStoreErrors<T extends object>(functions: T): T {
+/** The same functions, rejecting with MinerErrors only and within the limit. One that lost a deadlock is repeated. */
+export function withStoreErrors<T extends object>(functions: T, limit?: CallLimit): T {
   const wrapped = Object.entries(functions).map(([name, call]) => [
     name,
     async (...args: unknown[]) => {
       for (let attempt = 1; ; attempt++) {
         try {
-          return await call(...args);
+          return await within(limit, () => call(...args));
         } catch (error) {
           if (attempt === attempts || !isDeadlock(error)) throw storeError(wordsOf(name), error);
         }

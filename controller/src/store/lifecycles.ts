@@ -52,12 +52,14 @@ function prepareMark(db: Database, step: LifecycleStep) {
     .prepare(`mark_${step}`);
 }
 
-/** Updates the row of `match` while `open` holds; true when there is such a row, updated now or before. */
+/**
+ * Updates the row of `match` while `open` holds; true when there is such a row, updated now or before. One round trip, and nothing is
+ * written for what is known already: the reconciler says it again and again.
+ */
 function prepareOnce(db: Database, name: string, set: Record<string, SQL>, match: SQL, open: SQL | undefined) {
-  const update = db.update(deployments).set(set).where(and(match, open)).returning(id).prepare(`${name}_update`);
-  const find = db.select(id).from(deployments).where(match).limit(1).prepare(`${name}_find`);
-  return async (values: Record<string, unknown>): Promise<boolean> =>
-    (await update.execute(values)).length > 0 || (await find.execute(values)).length > 0;
+  const updated = db.$with('updated').as(db.update(deployments).set(set).where(and(match, open)).returning(id));
+  const query = db.with(updated).select(id).from(deployments).where(match).limit(1).prepare(name);
+  return async (values: Record<string, unknown>): Promise<boolean> => (await query.execute(values)).length > 0;
 }
 
 function prepareInstance(db: Database, step: InstanceStep) {

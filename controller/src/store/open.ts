@@ -4,15 +4,19 @@ import { MinerError } from '../domain/errors.ts';
 import type { Store } from '../domain/ports.ts';
 import type { OpenDatabase } from './database.ts';
 import { storeError } from './failures.ts';
+import type { PostgresLimits } from './postgres.ts';
 import { storeOn } from './store.ts';
 
 /** `url`: `postgres://user:password@host:port/database`. `dir`: a folder, made if it does not exist. */
-export type StoreLocation = { url: string; dir?: undefined } | { dir: string; url?: undefined };
+export type StoreLocation =
+  | { url: string; limits?: Partial<PostgresLimits>; dir?: undefined }
+  | { dir: string; url?: undefined };
 
 /** The database at `location`, with all migrations applied. Rejects like `openStore`. */
 export async function openDatabase(location: StoreLocation): Promise<OpenDatabase> {
   try {
-    if (location.url !== undefined) return await (await import('./postgres.ts')).openPostgres(location.url);
+    if (location.url !== undefined)
+      return await (await import('./postgres.ts')).openPostgres(location.url, location.limits);
     return await (await import('./pglite.ts')).openFolder(location.dir);
   } catch (error) {
     throw storeError(`open ${nameOf(location)}`, error);

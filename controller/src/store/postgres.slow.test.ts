@@ -1,10 +1,11 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { startPostgres, type TestPostgres } from '../../test/postgres.ts';
-import { epoch, makeLifecycle, makeServer } from './contract/fixtures.ts';
+import { epoch, makeEntry, makeLifecycle, makeServer, uuid } from './contract/fixtures.ts';
 import { rejection } from './contract/world.ts';
 import { storeContract } from './contract.ts';
 import { openDatabase, openStore } from './open.ts';
+import { storeOn } from './store.ts';
 
 let server: TestPostgres | undefined;
 
@@ -57,6 +58,33 @@ test('two processes may mark the same rows in opposite orders', async () => {
     await Promise.all(stores.map((store, i) => store.mark('goneAt', orders[i] ?? [], epoch)));
   }
   for (const store of stores) await store.close();
+});
+
+test('what runs for each event or pass is one statement, prepared once and then only executed', async () => {
+  const database = await openDatabase({ url: running().url });
+  const store = storeOn(database);
+  const hot: Record<string, () => Promise<unknown>> = {
+    'update "deployments" set "running_at"': () => store.mark('runningAt', [uuid(1), uuid(2)], epoch),
+    'update "deployments" set "verified_at"': () => store.markInstance('verifiedAt', { configId: uuid(11) }, epoch),
+    'update "deployments" set "instance_id"': () => store.linkInstance(uuid(11), uuid(12), epoch),
+    'insert into "events"': () => store.addEvents([makeEntry(1), makeEntry(2)]),
+    'update "events"': () => store.markEventsHandled([makeEntry(1).id, makeEntry(2).id], epoch),
+    'from "deployments" inner join': () => store.lifecycles(),
+    'from "servers" order by': () => store.servers(),
+  };
+  for (let round = 0; round < 3; round++) for (const call of Object.values(hot)) await call();
+  const prepared = (await database.db.execute(
+    'select statement, generic_plans + custom_plans as plans from pg_prepared_statements',
+  )) as unknown as { statement: string; plans: string }[];
+  for (const part of Object.keys(hot)) {
+    const found = prepared.filter(({ statement }) => statement.includes(part));
+    assert.equal(
+      found.map(({ plans }) => Number(plans)),
+      [3],
+      part,
+    );
+  }
+  await database.close();
 });
 
 test('a server that is not there is an error that names it without the password', async () => {

@@ -12,8 +12,8 @@ import { serverStore } from './servers.ts';
 import { upkeep } from './upkeep.ts';
 
 /** Every function rejects with a MinerError: E-ALREADY-ADDED where the interface says so, else E-STORE. */
-export function storeOn({ db, close }: OpenDatabase): Store {
-  return withStoreErrors({
+export function storeOn({ db, close, limit }: OpenDatabase): Store {
+  const functions = {
     ...serverStore(db),
     ...chuteStore(db),
     ...lifecycleStore(db),
@@ -21,6 +21,7 @@ export function storeOn({ db, close }: OpenDatabase): Store {
     ...eventStore(db),
     ...auditStore(db),
     ...upkeep(db),
-    close,
-  });
+  };
+  // Closing has a limit of its own: it waits for what is still running.
+  return { ...withStoreErrors(functions, limit), ...withStoreErrors({ close }) };
 }
