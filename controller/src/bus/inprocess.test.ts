@@ -1,17 +1,8 @@
-import fc from 'fast-check';
 import pino from 'pino';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { MinerEvent } from '../domain/event.ts';
+import { busContract, eventOf as event, idOf } from './contract.ts';
 import { createInProcessBus } from './inprocess.ts';
-
-function event(n: number | string): MinerEvent {
-  return { type: 'server_deleted', data: { server_id: String(n) } };
-}
-
-function idOf(one: MinerEvent): string {
-  return one.type === 'server_deleted' ? one.data.server_id : '';
-}
 
 function setup(maxAttempts?: number) {
   const lines: string[] = [];
@@ -27,38 +18,6 @@ function setup(maxAttempts?: number) {
   return { bus, lines, pauses };
 }
 
-test('every subscriber gets every event in order, one at a time, whatever fails in between', async () => {
-  const failures = fc.array(fc.nat(3), { maxLength: 20 });
-  await fc.assert(
-    fc.asyncProperty(failures, failures, async (first, second) => {
-      const { bus } = setup();
-      const plans = [first, second].map((plan) => [...plan]);
-      const seen: string[][] = [[], []];
-      const stops = plans.map((plan, who) => {
-        let busy = false;
-        return bus.subscribe(async (one) => {
-          assert.not(busy, 'a second event before the first is done');
-          busy = true;
-          await Promise.resolve();
-          busy = false;
-          const n = Number(idOf(one));
-          const left = plan[n] ?? 0;
-          if (left > 0) {
-            plan[n] = left - 1;
-            throw new Error('not yet');
-          }
-          seen[who]?.push(idOf(one));
-        });
-      });
-      const ids = Array.from({ length: 20 }, (_, n) => String(n));
-      for (const id of ids) await bus.publish(event(id));
-      for (const stop of stops) await stop();
-      assert.equal(seen, [ids, ids]);
-    }),
-    { numRuns: 50 },
-  );
-});
-
 test('a handler that rejects gets the event again after growing pauses, then it is reported and the next one comes', async () => {
   const { bus, lines, pauses } = setup(4);
   const seen: string[] = [];
@@ -73,35 +32,6 @@ test('a handler that rejects gets the event again after growing pauses, then it 
   assert.equal(pauses, [100, 200, 400]);
   assert.is(lines.filter((line) => line.includes('given up')).length, 1);
   assert.match(lines.at(-1) ?? '', 'broken handler');
-});
-
-test('a handler that throws at once counts as one that rejects', async () => {
-  const { bus, lines } = setup(1);
-  const stop = bus.subscribe(() => {
-    throw new Error('thrown');
-  });
-  await bus.publish(event(1));
-  await stop();
-  assert.match(lines.join(''), 'event given up');
-});
-
-test('a slow subscriber does not hold up another, nor the publisher', async () => {
-  const { bus } = setup();
-  let release = () => {};
-  const blocked = new Promise<void>((resolve) => {
-    release = resolve;
-  });
-  const fast: string[] = [];
-  const stopSlow = bus.subscribe(() => blocked);
-  const stopFast = bus.subscribe(async (one) => {
-    fast.push(idOf(one));
-  });
-  await bus.publish(event(1));
-  await bus.publish(event(2));
-  await stopFast();
-  assert.equal(fast, ['1', '2']);
-  release();
-  await stopSlow();
 });
 
 test('stopping waits for what was published and takes nothing after', async () => {
@@ -134,3 +64,12 @@ test('stopping does not sit out a pause', async () => {
 });
 
 test.run();
+
+busContract(
+  'event bus in process',
+  async ({ log, maxAttempts }) => ({
+    bus: createInProcessBus({ log, maxAttempts, retryDelayMs: 1 }),
+    close: async () => undefined,
+  }),
+  25,
+);
