@@ -1,17 +1,10 @@
-// A client of the miner API: signed requests, and the progress stream of add-node (protocol.md 4.1). Signs each request anew.
+// A client of the miner API: signed requests, and the progress stream of add-node (protocol.md 4.1).
 
-import { managementHeaders, type SignedContent } from '@miner/controller/signing/sign.ts';
+import { managementHeaders } from '@miner/controller/signing/sign.ts';
 import type { Signer } from '@miner/controller/signing/sr25519.ts';
-
-/** The API said no: `status` and its own words. */
-export class MinerApiError extends Error {
-  readonly status: number;
-  constructor(status: number, message: string) {
-    super(message);
-    this.name = 'MinerApiError';
-    this.status = status;
-  }
-}
+import { CliError } from './errors.ts';
+import { createRemote, type Remote, unreachable } from './http.ts';
+import { eventsOf } from './stream.ts';
 
 export interface AddNodeRequest {
   name: string;
@@ -28,64 +21,79 @@ export interface ProgressMessage {
 }
 
 /** Verification of a slow GPU takes minutes; upstream's client gives it this long too. */
-const addNodeTimeoutMs = 900_000;
-const requestTimeoutMs = 30_000;
+export const addNodeTimeoutMs = 900_000;
 
 export interface MinerApi {
-  /** Rejects with MinerApiError on a refusal; a stream that ends with `FAILED:` or is cut off rejects too. */
+  /** Rejects with CliError on a refusal, when the stream says that it failed, and when it is cut off. */
   addNode(request: AddNodeRequest, onMessage: (message: ProgressMessage) => void): Promise<void>;
   get(path: string): Promise<unknown>;
   delete(path: string): Promise<unknown>;
 }
 
-export function createMinerApi(baseUrl: string, signer: Signer): MinerApi {
-  async function request(method: string, path: string, body: string | undefined, timeoutMs: number): Promise<Response> {
-    const content: SignedContent = body === undefined ? { purpose: 'management' } : { body };
-    const response = await fetch(`${baseUrl.replace(/\/$/, '')}${path}`, {
-      method,
-      headers: {
-        ...managementHeaders(signer, content),
-        ...(body !== undefined && { 'Content-Type': 'application/json' }),
-      },
-      ...(body !== undefined && { body }),
-      signal: AbortSignal.timeout(timeoutMs),
-    });
-    if (response.ok) return response;
-    const text = await response.text();
-    throw new MinerApiError(response.status, `${method} ${path}: ${response.status} ${detailOf(text)}`);
-  }
-
-  return {
-    async addNode(node, onMessage) {
-      const response = await request('POST', '/servers/', JSON.stringify(node), addNodeTimeoutMs);
-      let last = '';
-      for await (const message of progressOf(response)) {
-        last = message.message;
-        onMessage(message);
-      }
-      if (last.startsWith('FAILED')) throw new MinerApiError(200, last);
-    },
-    get: async (path) => (await request('GET', path, undefined, requestTimeoutMs)).json(),
-    delete: async (path) => (await request('DELETE', path, undefined, requestTimeoutMs)).json(),
-  };
-}
-
-async function* progressOf(response: Response): AsyncGenerator<ProgressMessage> {
-  if (!response.body) return;
-  let rest = '';
-  for await (const chunk of response.body.pipeThrough(new TextDecoderStream())) {
-    const lines = (rest + chunk).split('\n');
-    rest = lines.pop() ?? '';
-    for (const line of lines) if (line.startsWith('data: ')) yield JSON.parse(line.slice(6));
-  }
-}
-
-function detailOf(text: string): string {
+function progressOf(data: string): ProgressMessage {
   try {
-    const parsed: unknown = JSON.parse(text);
-    if (typeof parsed === 'object' && parsed !== null && 'detail' in parsed) return String(parsed.detail);
+    const { timestamp = '', message = '' } = JSON.parse(data) as Partial<ProgressMessage>;
+    return { timestamp: String(timestamp), message: String(message) };
   } catch {
-    // Not JSON: say it as it came.
+    return { timestamp: '', message: data };
   }
-  return text.slice(0, 500);
+}
+
+/** Our API names the code in its last message; upstream ends the stream well only when it is done or the validator refused. */
+function failureOf(last: string, isCut: boolean): CliError | undefined {
+  const [, code, reason] = /^FAILED: (E-[A-Z-]+) (.*)$/s.exec(last) ?? [];
+  if (code !== undefined) {
+    const refused = code === 'E-VALIDATOR' || /^the validator refused/.test(reason ?? '');
+    return new CliError(code as `E-${string}`, `the node was not added: ${reason}`, {
+      outcome: refused ? 'refused' : 'failed',
+      hint: refused
+        ? 'nothing was left behind; `chutes-miner inventory diff` shows what the validator knows'
+        : undefined,
+    });
+  }
+  if (/completed server bootstrapping/.test(last)) return undefined;
+  if (isCut) return new CliError('E-VERIFICATION', `the miner gave up adding the node: ${last || 'no reason given'}`);
+  return new CliError('E-VALIDATOR', `the validator did not take the node: ${last || 'no reason given'}`, {
+    outcome: 'refused',
+    hint: '`chutes-miner remote-inventory` shows whether it holds an old entry; delete-remote removes one',
+  });
+}
+
+export async function addNode(
+  remote: Remote,
+  request: AddNodeRequest,
+  onMessage: (message: ProgressMessage) => void,
+  timeoutMs = addNodeTimeoutMs,
+): Promise<void> {
+  const response = await remote.send('POST', '/servers/', { body: JSON.stringify(request), timeoutMs });
+  let last = '';
+  let cut: unknown;
+  try {
+    for await (const data of eventsOf(response)) {
+      const message = progressOf(data);
+      last = message.message;
+      onMessage(message);
+    }
+  } catch (error) {
+    cut = error;
+  }
+  if (cut instanceof Error && ['TimeoutError', 'AbortError'].includes(cut.name)) {
+    const hint = `the miner may still be at work: chutes-miner node show ${request.name}`;
+    throw unreachable(remote.kind, remote.url, cut, hint);
+  }
+  const failure = failureOf(last, cut !== undefined);
+  if (failure) throw failure;
+}
+
+export function createMinerApi(baseUrl: string, signer: Signer): MinerApi {
+  const remote = createRemote({
+    kind: 'miner API',
+    url: baseUrl,
+    sign: (content) => managementHeaders(signer, content),
+  });
+  return {
+    addNode: (request, onMessage) => addNode(remote, request, onMessage),
+    get: (path) => remote.json('GET', path, { purpose: 'management' }),
+    delete: (path) => remote.json('DELETE', path, { purpose: 'management' }),
+  };
 }
