@@ -4,10 +4,18 @@ import type { Chute } from '../domain/chute.ts';
 import type { Policy } from '../domain/config.ts';
 import type { Utilization } from '../domain/ports.ts';
 import { needsLaunchToken } from '../domain/version.ts';
-import { isBackedOff, type Memory, type World } from './world.ts';
+import { isBackedOff, type JobOffer, type Memory, type World } from './world.ts';
+
+/** GB of scratch disk of an instance that is no job. */
+const defaultDiskGb = 10;
 
 export interface Candidate {
   chute: Chute;
+  job: JobOffer | undefined;
+  gpuCount: number;
+  diskGb: number;
+  /** No own launch is on its way that would take the open bounty. */
+  bountyFree: boolean;
   /** Deployments it may still get in this plan. */
   room: number;
   /** Own deployments of this version now. */
@@ -21,6 +29,18 @@ interface Count {
   pending: number;
   /** Those of them that the validator's count cannot contain: not active yet, or active since it was fetched. */
   uncounted: number;
+}
+
+const tokens = new Map<string | undefined, boolean>();
+
+/** Remembered by version: a feed names few of them, very often. */
+function takesToken({ chutesVersion }: Chute): boolean {
+  let takes = tokens.get(chutesVersion);
+  if (takes === undefined) {
+    takes = needsLaunchToken({ chutesVersion });
+    tokens.set(chutesVersion, takes);
+  }
+  return takes;
 }
 
 function countOf(world: World): Map<string, Count> {
@@ -53,14 +73,43 @@ export function candidatesOf(world: World, policy: Policy, memory: Memory, now: 
   for (const chute of world.chutes.values()) {
     if (chute.jobOnly || chute.disabled || denied.has(chute.chuteId)) continue;
     // Validators have dropped the announce routes that older libraries need (protocol.md 6.4).
-    if (!needsLaunchToken(chute)) continue;
+    if (!takesToken(chute)) continue;
     if (!(chute.effectiveComputeMultiplier > 0) || world.goneChutes.has(chute.chuteId)) continue;
     if (isBackedOff(memory.refusals, chute.chuteId, now)) continue;
     const utilization = world.feeds.get(chute.validator)?.utilization.items.get(chute.chuteId);
     if (utilization && (!utilization.scalable || utilization.updateInProgress)) continue;
     const count = counts.get(chute.chuteId) ?? { replicas: 0, pending: 0, uncounted: 0 };
     const room = roomFor(utilization, count);
-    if (room > 0) candidates.push({ chute, room, replicas: count.replicas });
+    if (room > 0) {
+      const { gpuCount } = chute;
+      const bountyFree = count.pending === 0;
+      const { replicas } = count;
+      candidates.push({ chute, job: undefined, gpuCount, diskGb: defaultDiskGb, bountyFree, room, replicas });
+    }
+  }
+  return candidates;
+}
+
+/** Rentals that may still be asked for: each has one attempt only (gepetto.md 6). */
+export function jobsOf(world: World, policy: Policy, memory: Memory, now: number): Candidate[] {
+  const denied = new Set(policy.denyChutes);
+  const taken = new Set<string>();
+  for (const spec of world.desired.values()) if (spec.jobId !== undefined) taken.add(spec.jobId);
+  const candidates: Candidate[] = [];
+  for (const job of world.jobs?.values() ?? []) {
+    const chute = world.chutes.get(job.chuteId);
+    if (!chute || chute.disabled || denied.has(job.chuteId) || world.goneChutes.has(job.chuteId)) continue;
+    if (job.attempted || taken.has(job.jobId) || job.excluded.includes(world.hotkey)) continue;
+    if (!takesToken(chute) || isBackedOff(memory.refusals, job.jobId, now)) continue;
+    candidates.push({
+      chute,
+      job,
+      gpuCount: job.gpuCount,
+      diskGb: job.diskGb,
+      bountyFree: false,
+      room: 1,
+      replicas: 0,
+    });
   }
   return candidates;
 }

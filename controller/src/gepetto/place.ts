@@ -1,5 +1,4 @@
-// Fill free GPUs, best value first: value = effective compute multiplier per GPU-dollar-hour (gepetto.md 4.1). Among servers of equal
-// value the tightest fit wins, then the name, so that the order is total and the same input gives the same plan.
+// Fill the fleet, best first.
 
 import type { Chute } from '../domain/chute.ts';
 import type { Policy } from '../domain/config.ts';
@@ -8,20 +7,36 @@ import type { DeployReason, PortMapping } from '../domain/deployment.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
 import { hasAttestationPort } from '../domain/version.ts';
 import type { Candidate } from './candidates.ts';
-import { type Room, reserve } from './fleet.ts';
-import { isBackedOff, type Memory, pairKey } from './world.ts';
+import { clearing, type Field, kindKey, lastStays, runOf, type Site, type Tenant } from './field.ts';
+import { reserve } from './fleet.ts';
+import { createHeap, type Heap } from './heap.ts';
+import { createLadders, type Ladders } from './ladder.ts';
+import { bountyAgeMs, bountyBoost, payAbove, startupShare } from './pay.ts';
+import { fastestStartup, type Startup, startupOf } from './startup.ts';
+import { tuning } from './tuning.ts';
+import { type ChuteMarket, type Memory, modelKey, type World } from './world.ts';
 
-const defaultDiskGb = 10;
 const shownAlternatives = 3;
+const hourMs = 3_600_000;
+const drainHours = 60 / 3600;
 
 interface Option {
   candidate: Candidate;
-  room: Room;
-  model: string;
-  value: number;
+  site: Site;
+  victims: readonly Tenant[];
+  gain: number;
+  net: number;
+  /** Of the site when this was found. */
+  stamp: number;
+}
+
+export interface Placement {
+  decision: DeployDecision;
+  victims: readonly Tenant[];
 }
 
 export interface FillContext {
+  world: World;
   policy: Policy;
   memory: Memory;
   now: number;
@@ -34,30 +49,155 @@ export function scoreOf(chute: Chute, hourlyCost: number, policy: Policy): numbe
   return chute.effectiveComputeMultiplier / (Math.max(hourlyCost, policy.minimumHourlyCost) * chute.gpuCount);
 }
 
-function bestOption(candidate: Candidate, rooms: Iterable<Room>, context: FillContext): Option | undefined {
-  const { chute } = candidate;
-  let best: (Option & { free: number }) | undefined;
-  for (const room of rooms) {
-    const { server } = room;
-    if (server.validator !== chute.validator || server.tee !== chute.tee || room.freeDiskGb < defaultDiskGb) continue;
-    const value = scoreOf(chute, server.hourlyCost, context.policy);
-    if (best && value < best.value) continue;
-    for (const [model, ids] of room.freeGpus) {
-      if (ids.length < chute.gpuCount || !chute.supportedGpus.includes(model)) continue;
-      if (isBackedOff(context.memory.failures, pairKey(chute.chuteId, server.name), context.now)) continue;
-      const better =
-        !best ||
-        value > best.value ||
-        ids.length < best.free ||
-        (ids.length === best.free && server.name < best.room.server.name);
-      if (better) best = { candidate, room, model, value, free: ids.length };
+interface Terms {
+  run: number;
+  /** Without bounty: what an instance starts with. */
+  plain: number;
+  bountyOpenedAt: number | undefined;
+}
+
+function termsOf(chute: Chute, { world, now }: FillContext): Terms {
+  const market = world.market?.get(chute.chuteId);
+  const run = runOf(chute, market);
+  const cooled = (world.cooldowns?.get(chute.chuteId) ?? 0) > now;
+  const plain = cooled ? run / (market?.urgency ?? 1) : run;
+  const openedAt = market?.bountyOpenedAt ?? (chute.bounty > 0 ? now - bountyAgeMs(chute.bounty) : undefined);
+  return { run, plain, bountyOpenedAt: cooled ? undefined : openedAt };
+}
+
+function gainOf(candidate: Candidate, terms: Terms, startup: Startup, delay: number, context: FillContext): number {
+  const { untilInstance, loading } = startup;
+  const ready = delay + untilInstance + loading;
+  const floor = tuning.floorShare * candidate.gpuCount;
+  if (loading >= 2) return 0;
+  if (candidate.job) {
+    const cm = candidate.job.computeMultiplier;
+    const hours = Math.min(tuning.jobHours, Math.max(0, tuning.horizonHours - ready));
+    return Math.exp(-tuning.jobHazard * (delay + untilInstance)) * (cm * (startupShare * loading + hours) - floor * 0);
+  }
+  const until = tuning.horizonHours - ready;
+  if (until <= 0) return 0;
+  const boosted = terms.bountyOpenedAt !== undefined && candidate.bountyFree;
+  const win = boosted ? Math.exp(-tuning.bountyHazard * ready) : 0;
+  const boost = boosted ? 1 + win * (bountyBoost(context.now + ready * hourMs - (terms.bountyOpenedAt ?? 0)) - 1) : 1;
+  const first = terms.plain * boost;
+  const chance = Math.exp((-tuning.fillHazard * ready) / candidate.room);
+  return chance * (startupShare * loading * first + payAbove(first, terms.run, 0, until, floor));
+}
+
+/** Avoided for now, from the failures remembered. */
+interface Avoided {
+  /** `chute:version@model`, and servers by name. */
+  keys: ReadonlySet<string>;
+  /** Servers by chute id. */
+  pairs: ReadonlyMap<string, ReadonlySet<string>>;
+}
+
+function avoidedNow({ memory, now }: FillContext): Avoided {
+  const keys = new Set<string>();
+  const pairs = new Map<string, Set<string>>();
+  for (const [key, { until }] of memory.failures) {
+    if (until <= now) continue;
+    keys.add(key);
+    const at = key.indexOf('@');
+    if (at < 0) continue;
+    const chuteId = key.slice(0, at);
+    const servers = pairs.get(chuteId) ?? new Set();
+    servers.add(key.slice(at + 1));
+    pairs.set(chuteId, servers);
+  }
+  return { keys, pairs };
+}
+
+interface Search {
+  field: Field;
+  ladders: Ladders;
+  avoided: Avoided;
+  context: FillContext;
+  startups: Map<string, Startup>;
+}
+
+function startupAt(chute: Chute, market: ChuteMarket | undefined, site: Site, search: Search): Startup {
+  const { facts, model } = site;
+  if (facts) return startupOf(chute, market, model, facts);
+  const key = `${chute.chuteId} ${model}`;
+  let known = search.startups.get(key);
+  if (!known) {
+    known = startupOf(chute, market, model, undefined);
+    search.startups.set(key, known);
+  }
+  return known;
+}
+
+function bestOption(candidate: Candidate, search: Search): Option | undefined {
+  const { field, ladders, avoided, context } = search;
+  const { chute, gpuCount, diskGb } = candidate;
+  const terms = termsOf(chute, context);
+  const market = context.world.market?.get(chute.chuteId);
+  const badServers = avoided.pairs.get(chute.chuteId);
+  let best: Option | undefined;
+  for (const model of chute.supportedGpus) {
+    const kind = kindKey(chute.validator, chute.tee, model);
+    if (!field.byKind.has(kind)) continue;
+    if (avoided.keys.size > 0 && avoided.keys.has(modelKey(chute, model))) continue;
+    const rungs = ladders.of(kind, gpuCount);
+    if (rungs.length === 0) continue;
+    const most = gainOf(candidate, terms, fastestStartup(chute, market, model), 0, context);
+    for (const { site, loss: least } of rungs) {
+      if (best && most - least < best.net) break;
+      if (least > 0 && !pays(most, least, gpuCount)) break;
+      const { server } = site.room;
+      if (site.facts?.leavingAt !== undefined) continue;
+      if (avoided.keys.size > 0 && (avoided.keys.has(server.name) || badServers?.has(server.name))) continue;
+      const lacking = gpuCount - site.free.length;
+      const found = lacking > 0 ? clearing(site, lacking, field, chute.chuteId) : nobody;
+      if (!found) continue;
+      const { victims, loss } = found;
+      if (site.room.freeDiskGb + victims.reduce((sum, { spec }) => sum + spec.diskGb, 0) < diskGb) continue;
+      const startup = startupAt(chute, market, site, search);
+      const gain = gainOf(candidate, terms, startup, victims.length > 0 ? drainHours : 0, context);
+      if (gain <= 0 || (victims.length > 0 && !pays(gain, loss, gpuCount))) continue;
+      const option: Option = { candidate, site, victims, gain, net: gain - loss, stamp: site.stamp };
+      if (!best || isBetter(option, best)) best = option;
     }
   }
   return best;
 }
 
+const nobody = { victims: [], loss: 0 } as const;
+
+function pays(gain: number, loss: number, gpus: number): boolean {
+  return gain >= loss * (1 + tuning.marginShare) + tuning.margin * gpus;
+}
+
+/** More net pay, then cheaper, then the tighter fit, then the name. */
+function isBetter(a: Option, b: Option): boolean {
+  if (Math.abs(a.net - b.net) > 1e-9) return a.net > b.net;
+  const x = a.site;
+  const y = b.site;
+  if (x.room.server.hourlyCost !== y.room.server.hourlyCost) return x.room.server.hourlyCost < y.room.server.hourlyCost;
+  if (x.free.length !== y.free.length) return x.free.length < y.free.length;
+  return x.room.server.name < y.room.server.name;
+}
+
 function byValue(a: Option, b: Option): number {
-  return b.value - a.value || (a.candidate.chute.chuteId < b.candidate.chute.chuteId ? -1 : 1);
+  return (
+    b.net / b.candidate.gpuCount - a.net / a.candidate.gpuCount ||
+    (a.candidate.chute.chuteId < b.candidate.chute.chuteId ? -1 : 1)
+  );
+}
+
+/** The first few by value. */
+function bestOf(options: readonly Option[], count: number): Option[] {
+  const best: Option[] = [];
+  for (const option of options) {
+    const last = best[count - 1];
+    if (last && byValue(option, last) > 0) continue;
+    const at = best.findIndex((other) => byValue(option, other) < 0);
+    best.splice(at < 0 ? best.length : at, 0, option);
+    if (best.length > count) best.pop();
+  }
+  return best;
 }
 
 /** Ports 8000 and 8001, 8002 for attestation; each gets the node port at the same place of the list. */
@@ -66,80 +206,104 @@ function portsOf(chute: Chute, nodePorts: readonly number[]): PortMapping[] {
   return inside.map((port, i) => ({ port, proto: 'TCP', nodePort: nodePorts[i] ?? 0 }));
 }
 
-function decide(option: Option, others: readonly Option[], context: FillContext): DeployDecision | undefined {
-  const { candidate, room, model, value } = option;
+function decide(option: Option, options: Heap<Option>, context: FillContext): Placement | undefined {
+  const { candidate, site, victims, net, gain } = option;
   const { chute } = candidate;
-  const reserved = reserve(room, model, chute.gpuCount, hasAttestationPort(chute) ? 3 : 2, defaultDiskGb);
+  const { room, model } = site;
+  for (const victim of victims) {
+    site.free.push(...victim.spec.gpuIds);
+    room.freeDiskGb += victim.spec.diskGb;
+  }
+  const reserved = reserve(room, model, candidate.gpuCount, hasAttestationPort(chute) ? 3 : 2, candidate.diskGb);
+  const victimGpus = new Set(victims.flatMap(({ spec }) => spec.gpuIds));
+  const left = site.free.filter((gpuId) => !victimGpus.has(gpuId));
+  site.free.splice(0, site.free.length, ...left);
   if (!reserved) return undefined;
   const decisionId = uuidFrom(context.random);
-  const alternatives: Alternative[] = others.slice(0, shownAlternatives).map((other) => ({
+  const value = scoreOf(chute, room.server.hourlyCost, context.policy);
+  const others = bestOf(options.items(), shownAlternatives);
+  const alternatives: Alternative[] = others.map((other) => ({
     chuteName: other.candidate.chute.name,
-    server: other.room.server.name,
-    value: other.value,
+    server: other.site.room.server.name,
+    value: scoreOf(other.candidate.chute, other.site.room.server.hourlyCost, context.policy),
     because: 'lower value',
   }));
   return {
-    kind: 'deploy',
-    decisionId,
-    numbers: {
-      value,
-      multiplier: chute.effectiveComputeMultiplier,
-      gpus: chute.gpuCount,
-      hourlyCost: room.server.hourlyCost,
-    },
-    alternatives,
-    replicasBefore: candidate.replicas,
-    spec: {
-      deploymentId: uuidFrom(context.random),
-      chuteId: chute.chuteId,
-      chuteName: chute.name,
-      version: chute.version,
-      validator: chute.validator,
-      server: room.server.name,
-      gpuIds: reserved.gpuIds,
-      ports: portsOf(chute, reserved.nodePorts),
-      configId: undefined,
-      jobId: undefined,
-      diskGb: defaultDiskGb,
-      preemptible: chute.preemptible,
+    victims,
+    decision: {
+      kind: 'deploy',
       decisionId,
-      reason: context.reasonFor(chute),
+      numbers: {
+        value,
+        multiplier: chute.effectiveComputeMultiplier,
+        gpus: candidate.gpuCount,
+        hourlyCost: room.server.hourlyCost,
+        gain,
+        net,
+      },
+      alternatives,
+      replicasBefore: candidate.replicas,
+      spec: {
+        deploymentId: uuidFrom(context.random),
+        chuteId: chute.chuteId,
+        chuteName: chute.name,
+        version: chute.version,
+        validator: chute.validator,
+        server: room.server.name,
+        gpuIds: reserved.gpuIds,
+        ports: portsOf(chute, reserved.nodePorts),
+        configId: undefined,
+        jobId: candidate.job?.jobId,
+        diskGb: candidate.diskGb,
+        preemptible: candidate.job ? false : chute.preemptible,
+        decisionId,
+        reason: candidate.job ? 'job' : context.reasonFor(chute),
+      },
     },
   };
 }
 
-/** Place until no candidate fits or the launch budget is used up. Takes what it places out of `rooms`. */
-export function fill(
-  candidates: readonly Candidate[],
-  rooms: ReadonlyMap<string, Room>,
-  context: FillContext,
-): DeployDecision[] {
-  const decisions: DeployDecision[] = [];
-  let options = candidates
-    .map((candidate) => bestOption(candidate, rooms.values(), context))
-    .filter((option) => option !== undefined)
-    .sort(byValue);
-  while (options.length > 0 && decisions.length < context.policy.launchesPerPass) {
-    const [option, ...others] = options as [Option, ...Option[]];
-    // Earlier placements may have used up what this option counted on.
-    const current = bestOption(option.candidate, rooms.values(), context);
-    if (!current) {
-      options = others;
-      continue;
-    }
-    if (others[0] && byValue(current, others[0]) > 0) {
-      options = [current, ...others].sort(byValue);
-      continue;
-    }
-    const decision = decide(current, others, context);
-    if (decision) decisions.push(decision);
-    const left = { ...option.candidate, room: option.candidate.room - 1, replicas: option.candidate.replicas + 1 };
-    options = decision && left.room > 0 ? insert({ ...current, candidate: left }, others) : others;
+/** Place until no candidate pays or the launch budget is used up. Takes what it places out of the field. */
+export function fill(candidates: readonly Candidate[], field: Field, context: FillContext): Placement[] {
+  const placements: Placement[] = [];
+  const search: Search = {
+    field,
+    ladders: createLadders(field),
+    avoided: avoidedNow(context),
+    context,
+    startups: new Map(),
+  };
+  const options = createHeap(byValue);
+  function offer(candidate: Candidate): void {
+    const option = bestOption(candidate, search);
+    if (option) options.push(option);
   }
-  return decisions;
+  for (const candidate of candidates) offer(candidate);
+  while (placements.length < context.policy.launchesPerPass) {
+    const option = options.pop();
+    if (!option) break;
+    const { candidate, site } = option;
+    // Earlier placements may have used up what this option counted on.
+    if (option.stamp !== site.stamp || !lastStays(option.victims, field)) {
+      offer(candidate);
+      continue;
+    }
+    const made = decide(option, options, context);
+    if (!made) continue;
+    placements.push(made);
+    settle(option, made, search);
+    const room = candidate.room - 1;
+    if (room > 0) offer({ ...candidate, room, replicas: candidate.replicas + 1, bountyFree: false });
+  }
+  return placements;
 }
 
-function insert(option: Option, sorted: readonly Option[]): Option[] {
-  const at = sorted.findIndex((other) => byValue(option, other) < 0);
-  return at < 0 ? [...sorted, option] : [...sorted.slice(0, at), option, ...sorted.slice(at)];
+function settle({ site, victims }: Option, { decision }: Placement, { field, ladders }: Search): void {
+  site.tenants = site.tenants.filter((tenant) => !victims.includes(tenant));
+  for (const { spec } of victims) field.spare.set(spec.chuteId, (field.spare.get(spec.chuteId) ?? 0) - 1);
+  const { spec } = decision;
+  site.tenants.push({ spec, gpus: spec.gpuIds.length, worth: Number.POSITIVE_INFINITY, removable: false });
+  site.clearings = [];
+  site.stamp++;
+  ladders.touch(site);
 }

@@ -6,16 +6,23 @@ import type { Policy } from '../domain/config.ts';
 import type { DeployDecision, RemoveDecision } from '../domain/decision.ts';
 import type { DeployReason } from '../domain/deployment.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
-import { candidatesOf } from './candidates.ts';
+import { candidatesOf, jobsOf } from './candidates.ts';
 import type { Effect } from './effects.ts';
-import { roomOf } from './fleet.ts';
+import { fieldOf } from './field.ts';
 import { fill } from './place.ts';
 import { type Removal, reconcile } from './reconcile.ts';
-import { backOff, type Memory, pairKey, reset, type World } from './world.ts';
+import { backOff, failedAt, type Memory, modelKey, pairKey, reset, type World } from './world.ts';
+
+export interface Preemption {
+  deploy: DeployDecision;
+  victims: RemoveDecision[];
+}
 
 export interface Plan {
   removals: RemoveDecision[];
   deploys: DeployDecision[];
+  /** Swaps: the token of the deploy is asked for first, and only when it is granted the victims go (gepetto.md W6, B16). */
+  preemptions: Preemption[];
   effects: Effect[];
   /** What is held back and waits for a person, one sentence each. */
   held: string[];
@@ -34,17 +41,16 @@ export function plan(world: World, policy: Policy, clock: Pick<Clock, 'now'>, ra
   const rolled = rolledChutes(world);
   const removed = new Set(allowed.map((removal) => removal.spec.deploymentId));
   const kept = new Map([...world.desired].filter(([deploymentId]) => !removed.has(deploymentId)));
-  const deploys =
+  const wanted = { ...world, desired: kept };
+  const placements =
     policy.mode === 'paused'
       ? []
       : // The rooms still hold what is being removed: its GPUs drain first.
-        fill(candidatesOf({ ...world, desired: kept }, policy, next, now), roomOf(world), {
-          policy,
-          memory: next,
-          now,
-          random,
-          reasonFor: (chute) => reasonFor(chute, rolled),
-        });
+        fill(
+          [...candidatesOf(wanted, policy, next, now), ...jobsOf(wanted, policy, next, now)],
+          fieldOf(world, now, removed),
+          { world, policy, memory: next, now, random, reasonFor: (chute) => reasonFor(chute, rolled) },
+        );
   return {
     removals: allowed.map(({ spec, reason, because }) => ({
       kind: 'remove',
@@ -53,7 +59,19 @@ export function plan(world: World, policy: Policy, clock: Pick<Clock, 'now'>, ra
       reason,
       because,
     })),
-    deploys,
+    deploys: placements.filter(({ victims }) => victims.length === 0).map(({ decision }) => decision),
+    preemptions: placements
+      .filter(({ victims }) => victims.length > 0)
+      .map(({ decision, victims }) => ({
+        deploy: decision,
+        victims: victims.map(({ spec, worth }) => ({
+          kind: 'remove',
+          decisionId: uuidFrom(random),
+          spec,
+          reason: 'preempted',
+          because: `${decision.spec.chuteName} earns more here: ${(decision.numbers.gain ?? 0).toFixed(2)} instead of ${worth.toFixed(2)} multiplier-hours`,
+        })),
+      })),
     effects: bookkeeping.effects,
     held: [...held, ...bookkeeping.held],
     memory: next,
@@ -106,6 +124,9 @@ function capVanished(effects: readonly Effect[], world: World, policy: Policy): 
   };
 }
 
+/** An activation is heard of within this time. */
+const forgivenWithinMs = 900_000;
+
 /** Failures lower the chance of the same pair; an activation forgives. */
 function learn(memory: Memory, world: World, removals: readonly Removal[], now: number): Memory {
   let failures = memory.failures;
@@ -113,15 +134,28 @@ function learn(memory: Memory, world: World, removals: readonly Removal[], now: 
   for (const { spec, reason, because } of removals) {
     const launched = world.lifecycles.get(spec.deploymentId)?.activatedAt !== undefined;
     const failed = reason === 'pod-failed' || reason === 'launch-stuck' || reason === 'pod-lost';
-    if (failed && !launched) failures = backOff(failures, pairKey(spec.chuteId, spec.server), now, because);
+    if (!failed || launched) continue;
+    failures = backOff(failures, pairKey(spec.chuteId, spec.server), now, because);
+    failures = backOff(failures, modelKey(spec, modelOf(world, spec)), now, because);
+    failures = backOff(failures, spec.server, now, because);
   }
   for (const row of world.lifecycles.values()) {
-    if (row.activatedAt === undefined || row.removedAt !== undefined) continue;
-    failures = reset(failures, pairKey(row.chuteId, row.server));
+    if (row.activatedAt === undefined || row.removedAt !== undefined || row.activatedAt < now - forgivenWithinMs)
+      continue;
+    if (failures.size > 0) {
+      for (const key of [pairKey(row.chuteId, row.server), modelKey(row, modelOf(world, row)), row.server]) {
+        const failed = failures.get(key);
+        if (failed && row.activatedAt > failedAt(failed)) failures = reset(failures, key);
+      }
+    }
     const refusal = refusals.get(row.chuteId);
     if (refusal && row.activatedAt > refusal.until) refusals = reset(refusals, row.chuteId);
   }
   return { ...memory, failures, refusals };
+}
+
+function modelOf(world: World, spec: { server: string }): string {
+  return world.servers.find(({ name }) => name === spec.server)?.gpuShortRef ?? '';
 }
 
 /** Chutes of which an older version was just taken away: their next deployment is the other half of a rolling update. */

@@ -27,6 +27,59 @@ export interface World {
   rollingInstances: ReadonlySet<string>;
   /** Deployments a person asked to remove. */
   undeployRequests: ReadonlySet<string>;
+  /** Open rental offers by job id. */
+  jobs?: ReadonlyMap<string, JobOffer>;
+  /** When the thrash cool-down of a chute ends, ms: an instance before that gets neither urgency nor bounty (gepetto.md 4.7). */
+  cooldowns?: ReadonlyMap<string, number>;
+  /** What is known about a chute beyond its feed item, by chute id. */
+  market?: ReadonlyMap<string, ChuteMarket>;
+  /** What is known about a server beyond its inventory row, by name. */
+  sites?: ReadonlyMap<string, SiteFacts>;
+  /** Multiplier at activation by deployment id, for those of which it was seen. */
+  firstMultipliers?: ReadonlyMap<string, number>;
+}
+
+/** A rental that the validator offers (gepetto.md 6). */
+export interface JobOffer {
+  jobId: string;
+  chuteId: string;
+  gpuCount: number;
+  computeMultiplier: number;
+  /** GB of scratch disk. */
+  diskGb: number;
+  /** Hotkeys that may not take it. */
+  excluded: readonly string[];
+  /** Its only token was used up. */
+  attempted: boolean;
+}
+
+/** Every field is optional: what is missing is estimated. */
+export interface ChuteMarket {
+  /** Multiplier without bounty. */
+  runMultiplier?: number;
+  /** Factor within `runMultiplier` that a cool-down takes away. */
+  urgency?: number;
+  /** ms since the Unix epoch. */
+  bountyOpenedAt?: number;
+  /** Active instances of all miners, those of older versions included. */
+  activeTotal?: number;
+  /** What the model is called in the caches of servers. */
+  modelKey?: string;
+  modelGb?: number;
+  imageGb?: number;
+  /** Start-up after everything is loaded. */
+  warmupMs?: number;
+}
+
+export interface SiteFacts {
+  /** When the server leaves the fleet, ms. */
+  leavingAt?: number;
+  netMbps?: number;
+  /** GB/s. */
+  diskReadGbps?: number;
+  /** Model keys and images that are on the server; undefined when unknown. */
+  models?: ReadonlySet<string>;
+  images?: ReadonlySet<string>;
 }
 
 export interface Backoff {
@@ -62,6 +115,11 @@ export function backOff(
   return new Map(known).set(key, { until, failures, because });
 }
 
+/** When the last failure was counted. */
+export function failedAt({ until, failures }: Backoff): number {
+  return until - Math.min(backoffCapMs, backoffBaseMs * 2 ** (failures - 1));
+}
+
 /** Wait without counting a failure: the other side was out of reach, which says nothing about the key. */
 export function holdOff(
   known: ReadonlyMap<string, Backoff>,
@@ -86,4 +144,9 @@ export function reset(known: ReadonlyMap<string, Backoff>, key: string): Readonl
 
 export function pairKey(chuteId: string, server: string): string {
   return `${chuteId}@${server}`;
+}
+
+/** A chute's version on a GPU model: some never work there. */
+export function modelKey(chute: { chuteId: string; version: string }, model: string): string {
+  return `${chute.chuteId}:${chute.version}@model:${model}`;
 }

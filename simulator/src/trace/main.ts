@@ -1,4 +1,4 @@
-// Scores a strategy on a market trace: node simulator/src/trace/main.ts --trace DIR [--strategy upstream|FILE] [--seeds 1-8] [--json].
+// Scores a strategy on a market trace: node simulator/src/trace/main.ts --trace DIR [--strategy gepetto|upstream|FILE] [--seeds 1-8] [--json].
 // Exit 0 when it was played to the end, 2 on bad input or a strategy that failed.
 
 import { MinerError } from '@miner/controller/domain/errors.ts';
@@ -36,8 +36,8 @@ function parseOptions(argv: readonly string[]): Options {
     .requiredOption('--trace <dir>', 'folder with fleet.json, chutes.json and events.ndjson')
     .option(
       '--strategy <file>',
-      'upstream, a module that exports createStrategy(seed), or a program that speaks JSON lines',
-      'upstream',
+      'gepetto, upstream, a module that exports createStrategy(seed), or a program that speaks JSON lines',
+      'gepetto',
     )
     .addOption(
       new Option('--seeds <list>', 'seeds to play').argParser(seedList).default([1, 2, 3, 4, 5, 6, 7, 8], '1-8'),

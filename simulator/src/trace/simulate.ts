@@ -5,6 +5,7 @@ import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { MinerError, messageOf } from '@miner/controller/domain/errors.ts';
 import type { Trace } from './format.ts';
+import { createStrategy as gepetto } from './gepetto.ts';
 import type { TraceResult } from './market.ts';
 import { replayProgram } from './process.ts';
 import type { CreateStrategy } from './protocol.ts';
@@ -33,11 +34,12 @@ function inProcess(create: CreateStrategy): Player {
 }
 
 /**
- * `upstream`, a module that exports `createStrategy(seed)`, or any other file as a program of the line protocol, started with the seed as
+ * `gepetto` or `upstream`, a module that exports `createStrategy(seed)`, or any other file as a program of the line protocol, started with the seed as
  * its argument. Throws E-USAGE when a module cannot be loaded.
  */
 export async function loadPlayer(strategy: string): Promise<Player> {
   if (strategy === 'upstream') return inProcess(upstream);
+  if (strategy === 'gepetto') return inProcess(gepetto);
   const path = resolve(strategy);
   if (!moduleEndings.has(extname(path))) {
     return (trace, seed) => replayProgram(trace, { command: path, args: [String(seed)] });

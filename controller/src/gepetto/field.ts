@@ -1,0 +1,187 @@
+// The fleet as placing looks at it: sites (the GPUs of one model on one server), who sits on them, and what it would cost to clear some.
+
+import type { Chute } from '../domain/chute.ts';
+import type { DeploymentLifecycle, DeploymentSpec } from '../domain/deployment.ts';
+import { type Room, roomOf } from './fleet.ts';
+import { bountyAgeMs, bountyBoost, firstFrom, payAbove } from './pay.ts';
+import { tuning } from './tuning.ts';
+import type { ChuteMarket, SiteFacts, World } from './world.ts';
+
+const hourMs = 3_600_000;
+
+export interface Tenant {
+  spec: DeploymentSpec;
+  gpus: number;
+  /** Multiplier-hours that it would still earn within the horizon. */
+  worth: number;
+  removable: boolean;
+}
+
+/** Tenants to remove, and the GPUs that they leave. */
+export interface Clearing {
+  victims: readonly Tenant[];
+  loss: number;
+}
+
+export interface Site {
+  room: Room;
+  model: string;
+  /** The room's own list: shrinks as GPUs are given out. */
+  free: string[];
+  kind: string;
+  facts: SiteFacts | undefined;
+  tenants: Tenant[];
+  /** Free GPUs as the ladders know them. */
+  rungFree: number;
+  /** Counts changes. */
+  stamp: number;
+  clearings: (Clearing | null | undefined)[];
+}
+
+export interface Field {
+  sites: readonly Site[];
+  byKind: ReadonlyMap<string, readonly Site[]>;
+  /** Instances of a chute that may go before the last one on the network would; by chute id. */
+  spare: Map<string, number>;
+}
+
+export function kindKey(validator: string, tee: boolean, model: string): string {
+  return `${validator} ${tee} ${model}`;
+}
+
+/** Multiplier of a chute without its bounty. */
+export function runOf(chute: Chute, market: ChuteMarket | undefined): number {
+  if (market?.runMultiplier !== undefined) return market.runMultiplier;
+  const { effectiveComputeMultiplier: offered, bounty } = chute;
+  return bounty > 0 ? offered / bountyBoost(bountyAgeMs(bounty)) : offered;
+}
+
+export function fieldOf(world: World, now: number, leaving: ReadonlySet<string>): Field {
+  const sites: Site[] = [];
+  const byGpu = new Map<string, Site>();
+  const byKind = new Map<string, Site[]>();
+  for (const [name, room] of roomOf(world)) {
+    const facts = world.sites?.get(name);
+    const models = new Set(room.server.gpus.map((gpu) => gpu.model));
+    for (const model of models) {
+      let free = room.freeGpus.get(model);
+      if (!free) {
+        free = [];
+        room.freeGpus.set(model, free);
+      }
+      const kind = kindKey(room.server.validator, room.server.tee, model);
+      const site: Site = {
+        room,
+        model,
+        free,
+        kind,
+        facts,
+        tenants: [],
+        rungFree: free.length,
+        stamp: 0,
+        clearings: [],
+      };
+      sites.push(site);
+      for (const gpu of room.server.gpus) if (gpu.model === model) byGpu.set(gpu.gpuId, site);
+      const same = byKind.get(kind);
+      if (same) same.push(site);
+      else byKind.set(kind, [site]);
+    }
+  }
+  const spare = spareOf(world);
+  for (const spec of world.desired.values()) {
+    if (leaving.has(spec.deploymentId)) continue;
+    // All GPUs of a deployment are one model.
+    const site = byGpu.get(spec.gpuIds[0] ?? '');
+    site?.tenants.push(tenantOf(world, spec, world.lifecycles.get(spec.deploymentId), now));
+  }
+  return { sites, byKind, spare };
+}
+
+function spareOf(world: World): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const { globalInstances } of world.feeds.values()) {
+    for (const { chuteId } of globalInstances.items.values()) counts.set(chuteId, (counts.get(chuteId) ?? 0) + 1);
+  }
+  for (const [chuteId, { activeTotal }] of world.market ?? []) {
+    if (activeTotal !== undefined) counts.set(chuteId, activeTotal);
+  }
+  for (const [chuteId, count] of counts) counts.set(chuteId, Math.max(0, count - 1));
+  return counts;
+}
+
+function tenantOf(world: World, spec: DeploymentSpec, row: DeploymentLifecycle | undefined, now: number): Tenant {
+  const gpus = spec.gpuIds.length;
+  const chute = world.chutes.get(spec.chuteId);
+  const activatedAt = row?.activatedAt;
+  if (
+    !chute ||
+    !row ||
+    activatedAt === undefined ||
+    spec.jobId !== undefined ||
+    !spec.preemptible ||
+    !chute.preemptible
+  ) {
+    return { spec, gpus, worth: Number.POSITIVE_INFINITY, removable: false };
+  }
+  const age = (now - activatedAt) / hourMs;
+  const run = runOf(chute, world.market?.get(spec.chuteId));
+  const told = world.feeds.get(spec.validator)?.instances.items.get(row.instanceId ?? '')?.computeMultiplier;
+  const first =
+    world.firstMultipliers?.get(spec.deploymentId) ?? (told === undefined ? run : firstFrom(told, run, age));
+  return {
+    spec,
+    gpus,
+    worth: payAbove(first, run, age, age + tuning.horizonHours, tuning.floorShare * gpus),
+    removable: age > tuning.ageGuardHours,
+  };
+}
+
+/** The cheapest tenants to remove so that `count` more GPUs come free, none of them of chute `except`; null if they do not. */
+export function clearing(site: Site, count: number, field: Field, except: string | undefined): Clearing | null {
+  const known = site.clearings[count];
+  if (known === null) return null;
+  if (known !== undefined && lastStays(known.victims, field)) {
+    if (except === undefined || known.victims.every(({ spec }) => spec.chuteId !== except)) return known;
+  }
+  const removable = site.tenants.filter(({ removable, spec }) => removable && spec.chuteId !== except);
+  const found = cheapest(removable, count, field);
+  if (except === undefined || !site.tenants.some(({ spec }) => spec.chuteId === except)) site.clearings[count] = found;
+  return found;
+}
+
+/** Of each chute at least one instance stays on the network. */
+export function lastStays(victims: readonly Tenant[], field: Field): boolean {
+  if (victims.length === 1) return (field.spare.get(victims[0]?.spec.chuteId ?? '') ?? 0) > 0;
+  const taken = new Map<string, number>();
+  for (const { spec } of victims) {
+    const n = (taken.get(spec.chuteId) ?? 0) + 1;
+    if (n > (field.spare.get(spec.chuteId) ?? 0)) return false;
+    taken.set(spec.chuteId, n);
+  }
+  return true;
+}
+
+/** Exhaustive over at most eight tenants, which is what a server holds. */
+function cheapest(tenants: readonly Tenant[], count: number, field: Field): Clearing | null {
+  if (tenants.reduce((sum, { gpus }) => sum + gpus, 0) < count) return null;
+  const order = [...tenants].sort((a, b) => a.worth - b.worth);
+  let best: Clearing | null = null;
+  const chosen: Tenant[] = [];
+  function search(from: number, gpus: number, loss: number): void {
+    if (best && loss >= best.loss) return;
+    if (gpus >= count) {
+      if (lastStays(chosen, field)) best = { victims: [...chosen], loss };
+      return;
+    }
+    for (let i = from; i < order.length; i++) {
+      const tenant = order[i];
+      if (!tenant) break;
+      chosen.push(tenant);
+      search(i + 1, gpus + tenant.gpus, loss + tenant.worth);
+      chosen.pop();
+    }
+  }
+  search(0, 0, 0);
+  return best;
+}
