@@ -22,6 +22,11 @@ export const errorCodes = [
   'E-IN-USE',
   'E-LINK',
   'E-USAGE',
+  'E-API-UNREACHABLE',
+  'E-CLOCK-SKEW',
+  'E-KUBECONFIG',
+  'E-ABORTED',
+  'E-NOT-SUPPORTED',
   'E-CHAIN',
 ] as const;
 
