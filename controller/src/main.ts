@@ -7,6 +7,8 @@ import type { OptionValues, Role } from './roles/role.ts';
 const roles: Record<string, () => Promise<{ role: Role }>> = {
   agent: () => import('./roles/agent.ts'),
   all: () => import('./roles/all.ts'),
+  controller: () => import('./roles/serve-controller.ts'),
+  gepetto: () => import('./roles/serve-gepetto.ts'),
 };
 
 const usage = `Usage: main.ts ROLE [options]      (main.ts ROLE --help: the options of a role)

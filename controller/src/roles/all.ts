@@ -3,17 +3,15 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { renderChute } from '@miner/manifests/charts/chute.ts';
 import pino, { type Logger } from 'pino';
 import { createInProcessBus } from '../bus/inprocess.ts';
 import { openClusterRepo } from '../clusterrepo/clusterrepo.ts';
 import { readConfigFolder } from '../clusterrepo/configfolder.ts';
 import { scaledClock, systemClock } from '../domain/clock.ts';
-import { MinerError } from '../domain/errors.ts';
-import type { ClusterRepo, MainTree } from '../domain/ports.ts';
 import { loadHotkey } from '../signing/hotkey.ts';
 import { openStore } from '../store/open.ts';
+import { demandConfiguration, ownTemplate } from './configuration.ts';
 import type { GepettoParts } from './gepetto.ts';
 import { optional, type Role, type RunningRole, required, wholeNumber } from './role.ts';
 
@@ -34,8 +32,6 @@ export interface AllOptions {
   clockEpoch: number;
   log?: Logger;
 }
-
-const ownTemplate = fileURLToPath(new URL('../../../cluster-repo-template', import.meta.url));
 
 /** Rejects with E-CONFIG or E-HOTKEY, before anything is started or written, when what people wrote is wrong. */
 export async function runAll(options: AllOptions): Promise<RunningMiner> {
@@ -69,6 +65,7 @@ export async function runAll(options: AllOptions): Promise<RunningMiner> {
     repo,
     bus,
     link: controller.link,
+    metrics: controller.metrics,
     clock,
     log,
     onLookup: (found) => {
@@ -81,29 +78,9 @@ export async function runAll(options: AllOptions): Promise<RunningMiner> {
       await gepetto.stop();
       await controller.stop();
       await store.close();
+      signer.close();
     },
   };
-}
-
-/** A mistake pushed while the miner was away is no reason to stay away, as long as an earlier configuration of this miner is good. */
-async function demandConfiguration(
-  repo: Pick<ClusterRepo, 'readMain' | 'readLastGoodMain'>,
-  address: string,
-): Promise<void> {
-  try {
-    demandOwnHotkey(await repo.readMain(), address);
-  } catch (error) {
-    if (!(error instanceof MinerError && error.code === 'E-CONFIG')) throw error;
-    if ((await repo.readLastGoodMain()).config.hotkey !== address) throw error;
-  }
-}
-
-function demandOwnHotkey(main: MainTree, address: string): void {
-  if (main.config.hotkey === address) return;
-  throw new MinerError(
-    'E-HOTKEY',
-    `miner.yaml: hotkey: found ${main.config.hotkey}, but the hotkey file is that of ${address}`,
-  );
 }
 
 export const role: Role = {

@@ -3,10 +3,12 @@
 
 import type { Logger } from 'pino';
 import { createApi } from '../api/server.ts';
+import type { BusHealth } from '../bus/redis.ts';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { ClusterRepo, ControllerLink, EventBus, Store } from '../domain/ports.ts';
 import { openMembers } from '../kubernetes/members.ts';
+import { createMetrics, type Metrics, type MetricsSources } from '../metrics/metrics.ts';
 import type { Signer } from '../signing/sr25519.ts';
 import { fetchKubeconfig } from '../verification/agent.ts';
 import { createNodes } from '../verification/nodes.ts';
@@ -14,9 +16,10 @@ import { createInventory } from './inventory.ts';
 import { createLauncher } from './launcher.ts';
 import { createLook, emptyHints } from './look.ts';
 import { startLoop } from './loop.ts';
+import { createReadiness } from './readiness.ts';
 import { type Status, statusOf } from './status.ts';
 import { sweepSecrets } from './sweep.ts';
-import { openValidators } from './validators.ts';
+import { openValidators, type Validators } from './validators.ts';
 
 export interface ControllerParts {
   signer: Signer;
@@ -25,6 +28,8 @@ export interface ControllerParts {
   bus: EventBus;
   clock: Clock;
   log: Logger;
+  /** State of the event stream; undefined for events within the process. */
+  busHealth?: () => BusHealth;
   host?: string;
   port: number;
 }
@@ -33,6 +38,8 @@ export interface RunningController {
   /** Of the miner API. */
   url: string;
   link: ControllerLink;
+  /** On one registry for all that runs in this process. */
+  metrics: Metrics;
   /** Ends everything but the store and the bus. */
   stop(): Promise<void>;
 }
@@ -44,7 +51,7 @@ const settleMs = 50;
 const shownDecisions = 50;
 
 export async function startController(parts: ControllerParts): Promise<RunningController> {
-  const { signer, store, repo, bus, clock, log, host = '127.0.0.1', port } = parts;
+  const { signer, store, repo, clock, log, busHealth, host = '127.0.0.1', port } = parts;
   const members = openMembers({ clock, log });
   const listeners: (() => void)[] = [];
   const changed = () => {
@@ -52,7 +59,18 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
   };
   members.onChange(changed);
   const main = await repo.readLastGoodMain();
-  const validators = openValidators({
+  const metrics: Metrics = createMetrics({
+    sources: metricSources({ store, ready: () => ready(), validators: () => validators }),
+    clock,
+  });
+  const bus: EventBus = {
+    ...parts.bus,
+    async publish(event) {
+      metrics.event('received', event.type);
+      await parts.bus.publish(event);
+    },
+  };
+  const validators: Validators = openValidators({
     configs: main.config.validators,
     signer,
     clock,
@@ -61,12 +79,19 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
     pollMs: feedPollMs,
     onFeeds: changed,
   });
+  const ready = createReadiness({
+    store,
+    bus: busHealth && { health: busHealth },
+    feeds: validators.feeds,
+    connected: validators.connected,
+    clock,
+  });
   const look = await createLook({
     hotkey: signer.address,
     repo,
     store,
-    feeds: () => validators.feeds(),
-    observe: () => members.observe(),
+    feeds: validators.feeds,
+    observe: members.observe,
     hints: emptyHints(),
     clock,
     onBadMain: (error) => log.error(`branch main cannot be used, the last good one goes on: ${messageOf(error)}`),
@@ -128,7 +153,13 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
     nodes,
     repo,
     status,
-    observe: () => members.observe(),
+    observe: members.observe,
+    kubeconfigs: async () => members.kubeconfigs(),
+    readiness: ready,
+    metrics,
+    onAnswer: metrics.answer,
+    onRefused: metrics.signatureFailure,
+    onLimited: metrics.limited,
     async undeploy(deploymentIds: readonly string[]) {
       await store.mark('undeployAt', deploymentIds, clock.now());
       changed();
@@ -141,9 +172,16 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
   });
   const url = await api.listen({ host, port });
   log.info({ url, hotkey: signer.address }, 'controller is up');
-  const launcher = createLauncher({ validators: clients, store, members, clock });
+  const launcher = createLauncher({
+    validators: clients,
+    store,
+    members,
+    clock,
+    onOutcome: metrics.launch,
+  });
   return {
     url,
+    metrics,
     link: {
       ...launcher,
       feeds: validators.feeds,
@@ -169,5 +207,25 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
       await inventory.settled();
       await members.close();
     },
+  };
+}
+
+interface SourceParts {
+  store: Pick<Store, 'servers' | 'lifecycles'>;
+  ready: NonNullable<MetricsSources['parts']>;
+  validators(): Validators;
+}
+
+function metricSources({ store, ready, validators }: SourceParts): MetricsSources {
+  return {
+    *feeds() {
+      for (const [validator, feeds] of validators().feeds())
+        for (const [feed, { fetchedAt }] of Object.entries(feeds)) yield { validator, feed, fetchedAt };
+    },
+    *validators() {
+      for (const validator of validators().feeds().keys()) yield { validator, up: validators().connected(validator) };
+    },
+    parts: ready,
+    fleet: async () => ({ servers: await store.servers(), lifecycles: await store.lifecycles() }),
   };
 }

@@ -12,6 +12,7 @@ import type { Server } from '../domain/server.ts';
 import { handleEvent } from '../gepetto/events.ts';
 import { type PassResult, runPass, type Snapshot } from '../gepetto/pass.ts';
 import { emptyMemory } from '../gepetto/world.ts';
+import type { Metrics } from '../metrics/metrics.ts';
 import { createLook, emptyHints } from './look.ts';
 import { startLoop } from './loop.ts';
 
@@ -22,6 +23,7 @@ export interface GepettoParts {
   repo: ClusterRepo;
   bus: EventBus;
   link: ControllerLink;
+  metrics: Metrics;
   clock: Clock;
   log: Logger;
   /** Server and chute of a deployment, for whoever renders it; set before the first commit. */
@@ -37,7 +39,7 @@ const passIntervalMs = 15_000;
 const settleMs = 50;
 
 export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
-  const { hotkey, store, repo, bus, link, clock, log } = parts;
+  const { hotkey, store, repo, bus, link, metrics, clock, log } = parts;
   const hints = emptyHints();
   const look = await createLook({
     hotkey,
@@ -99,7 +101,9 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
   }
 
   function tell(result: PassResult): void {
+    if (result.committed.length > 0) metrics.commit('live');
     for (const decision of result.committed) {
+      metrics.decision(decision);
       const { chuteName, server, deploymentId } = decision.spec;
       const reason = decision.kind === 'deploy' ? decision.spec.reason : decision.reason;
       log.info({ deploymentId, reason }, `${decision.kind} ${chuteName} on ${server}`);
@@ -125,15 +129,22 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
     onError: (error) => log.error({ err: error }, `pass failed: ${messageOf(error)}`),
   });
 
+  const effects = {
+    store,
+    hotkey,
+    now: () => clock.now(),
+    refresh: link.refreshFeeds,
+    rolling: (instanceId: string) => hints.rollingInstances.add(instanceId),
+    suspectGone: (validator: string, chuteId: string, version: string) => void suspectGone(validator, chuteId, version),
+  };
   const unsubscribe = bus.subscribe(async (event) => {
-    await handleEvent(event, {
-      store,
-      hotkey,
-      now: () => clock.now(),
-      refresh: link.refreshFeeds,
-      rolling: (instanceId) => hints.rollingInstances.add(instanceId),
-      suspectGone: (validator, chuteId, version) => void suspectGone(validator, chuteId, version),
-    });
+    try {
+      await handleEvent(event, effects);
+      metrics.event('handled', event.type);
+    } catch (error) {
+      metrics.event('failed', event.type);
+      throw error;
+    }
     loop.wake();
   });
   link.onChange(() => loop.wake());

@@ -12,12 +12,24 @@ export interface LauncherParts {
   store: Pick<Store, 'addLifecycle' | 'mark'>;
   members: Pick<Members, 'writeLaunchSecret' | 'deleteLaunchSecret'>;
   clock: Pick<Clock, 'now'>;
+  onOutcome?(validator: string, outcome: 'granted' | 'refused' | 'failed'): void;
 }
 
 /** Status of an outcome that failed on our side of the line: the member did not take the Secret. */
 const memberFailed = -1;
 
-export function createLauncher({ validators, store, members, clock }: LauncherParts) {
+function nameOf(outcome: LaunchOutcome): 'granted' | 'refused' | 'failed' {
+  if (outcome.granted) return 'granted';
+  return outcome.status >= 400 && outcome.status < 500 ? 'refused' : 'failed';
+}
+
+export function createLauncher({ validators, store, members, clock, onOutcome }: LauncherParts) {
+  async function launchAndTell(spec: DeploymentSpec): Promise<LaunchOutcome> {
+    const outcome = await launchOne(spec);
+    onOutcome?.(spec.validator, nameOf(outcome));
+    return outcome;
+  }
+
   async function launchOne(spec: DeploymentSpec): Promise<LaunchOutcome> {
     const validator = validators.get(spec.validator);
     if (!validator)
@@ -37,7 +49,7 @@ export function createLauncher({ validators, store, members, clock }: LauncherPa
   }
 
   return {
-    launch: (specs: readonly DeploymentSpec[]): Promise<LaunchOutcome[]> => Promise.all(specs.map(launchOne)),
+    launch: (specs: readonly DeploymentSpec[]): Promise<LaunchOutcome[]> => Promise.all(specs.map(launchAndTell)),
     /** Best effort: what stays behind is found by the sweep. */
     async cancel(specs: readonly DeploymentSpec[]): Promise<void> {
       await Promise.allSettled(specs.map((spec) => members.deleteLaunchSecret(spec.server, spec.deploymentId)));

@@ -1,0 +1,76 @@
+// Role `controller`: the controller as a process of its own, with PostgreSQL and Redis, and the link that Gepetto works through.
+
+import pino, { type Logger } from 'pino';
+import { systemClock } from '../domain/clock.ts';
+import { serveLink } from '../link/server.ts';
+import { loadHotkey } from '../signing/hotkey.ts';
+import { demandConfiguration } from './configuration.ts';
+import { connectionHelp, connectionOptions, openConnections } from './connections.ts';
+import { startController } from './controller.ts';
+import { type OptionValues, optional, type Role, type RunningRole, required, wholeNumber } from './role.ts';
+
+export interface ServedController extends RunningRole {
+  /** Of the miner API. */
+  url: string;
+  linkUrl: string;
+}
+
+export async function serveController(values: OptionValues, log: Logger = pino()): Promise<ServedController> {
+  const ports = { api: wholeNumber(values, 'port'), link: wholeNumber(values, 'link-port') };
+  const signer = await loadHotkey(required(values, 'hotkey'));
+  // The controller writes `servers/` on main and renders nothing.
+  const open = await openConnections(values, 'controller', () => undefined, log);
+  const { store, repo, bus } = open;
+  try {
+    await demandConfiguration(repo, signer.address);
+    const controller = await startController({
+      signer,
+      store,
+      repo,
+      bus,
+      busHealth: bus.health,
+      clock: systemClock,
+      log,
+      host: optional(values, 'host') ?? '0.0.0.0',
+      port: ports.api,
+    });
+    const link = await serveLink({
+      link: controller.link,
+      token: open.linkToken,
+      log,
+      host: optional(values, 'link-host') ?? '0.0.0.0',
+      port: ports.link,
+    });
+    return {
+      url: controller.url,
+      linkUrl: link.url,
+      async stop() {
+        await link.close();
+        await controller.stop();
+        await open.close();
+        signer.close();
+      },
+    };
+  } catch (error) {
+    await open.close();
+    throw error;
+  }
+}
+
+export const role: Role = {
+  summary:
+    'Talks to validators and member clusters, holds the hotkey, serves the miner API, and does what Gepetto asks for.',
+  help: `  --hotkey FILE            wallet file of the miner's hotkey (JSON with ss58Address and secretSeed)
+  --host ADDRESS, --port N where the miner API listens (default 0.0.0.0, 32000)
+  --link-host ADDRESS, --link-port N   where Gepetto finds the controller (default 0.0.0.0, 32010)
+${connectionHelp}`,
+  options: {
+    hotkey: { type: 'string' },
+    host: { type: 'string' },
+    port: { type: 'string', default: '32000' },
+    'link-host': { type: 'string' },
+    'link-port': { type: 'string', default: '32010' },
+    ...connectionOptions,
+  },
+  start: (values) => serveController(values),
+};

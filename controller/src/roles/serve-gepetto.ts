@@ -1,0 +1,82 @@
+// Role `gepetto`: the strategist as a process of its own. It has no hotkey and no way into a cluster; both are the controller's.
+
+import fastify from 'fastify';
+import pino, { type Logger } from 'pino';
+import { systemClock } from '../domain/clock.ts';
+import { connectLink } from '../link/client.ts';
+import { createMetrics } from '../metrics/metrics.ts';
+import { connectionHelp, connectionOptions, openConnections } from './connections.ts';
+import { type GepettoParts, startGepetto } from './gepetto.ts';
+import { type OptionValues, optional, type Role, type RunningRole, required, wholeNumber } from './role.ts';
+
+/** The controller is silent for longer than one long wait of the link. */
+const lateMs = 60_000;
+
+export interface ServedGepetto extends RunningRole {
+  /** Of `/healthz`, `/readyz` and `/metrics`. */
+  url: string;
+}
+
+/** Resolves once the controller has answered for the first time. */
+export async function serveGepetto(values: OptionValues, log: Logger = pino()): Promise<ServedGepetto> {
+  const port = wholeNumber(values, 'port');
+  const controller = required(values, 'controller');
+  let lookup: Parameters<GepettoParts['onLookup']>[0] = () => undefined;
+  const open = await openConnections(values, 'gepetto', (spec) => lookup(spec), log);
+  const { store, repo, bus, linkToken: token } = open;
+  const metrics = createMetrics();
+  const { hotkey } = (await repo.readLastGoodMain()).config;
+  const client = await connectLink({ url: controller, token, clock: systemClock, pause: systemClock, log });
+  const gepetto = await startGepetto({
+    hotkey,
+    store,
+    repo,
+    bus,
+    link: client.link,
+    metrics,
+    clock: systemClock,
+    log,
+    onLookup: (found) => {
+      lookup = found;
+    },
+  });
+  const app = fastify({ logger: false, forceCloseConnections: true });
+  app.get('/healthz', async () => ({ status: 'ok' }));
+  app.get('/readyz', async (_request, reply) => {
+    const { redis, journal } = bus.health();
+    const parts = [
+      { part: 'controller', ok: client.silentFor() < lateMs },
+      { part: 'redis', ok: redis.state === 'up' },
+      { part: 'store', ok: journal.state === 'up' },
+    ];
+    const ready = parts.every(({ ok }) => ok);
+    return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', parts });
+  });
+  app.get('/metrics', async (_request, reply) => reply.type(metrics.contentType).send(await metrics.expose()));
+  const url = await app.listen({ host: optional(values, 'host') ?? '0.0.0.0', port });
+  log.info({ url, controller }, 'gepetto is up');
+  return {
+    url,
+    async stop() {
+      await gepetto.stop();
+      await client.close();
+      await app.close();
+      await open.close();
+    },
+  };
+}
+
+export const role: Role = {
+  summary:
+    'Decides which chutes run where, and commits it. Needs the controller; has neither hotkey nor access to clusters.',
+  help: `  --controller URL         the controller's link, for example http://controller:32010
+  --host ADDRESS, --port N where /healthz, /readyz and /metrics listen (default 0.0.0.0, 32020)
+${connectionHelp}`,
+  options: {
+    controller: { type: 'string' },
+    host: { type: 'string' },
+    port: { type: 'string', default: '32020' },
+    ...connectionOptions,
+  },
+  start: (values) => serveGepetto(values),
+};
