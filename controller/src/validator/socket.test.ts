@@ -4,9 +4,10 @@ import pino from 'pino';
 import { type Socket as Peer, Server } from 'socket.io';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { ValidatorEvent } from '../domain/event.ts';
+import { eventReasons, type ValidatorEvent } from '../domain/event.ts';
 import { verifySignature } from '../signing/sr25519.ts';
 import { connectSocket, type ValidatorSocket } from './socket.ts';
+import { broadcasts } from './testing/broadcasts.ts';
 import { miner, validatorHotkey } from './testing/http-validator.ts';
 
 /** A socket.io server on a port of its own that can be stopped and started again. */
@@ -43,6 +44,9 @@ interface Context {
   events: ValidatorEvent[];
   warnings: string[];
   pauses: number[];
+  /** Instead of only noting the event. */
+  take: ((event: ValidatorEvent) => Promise<void>) | undefined;
+  random: number;
   connect(port?: number): ValidatorSocket;
 }
 
@@ -52,6 +56,8 @@ test.before.each(async (context) => {
   context.server = await startServer();
   context.events = [];
   context.pauses = [];
+  context.take = undefined;
+  context.random = 1;
   context.warnings = [];
   const log = pino({ level: 'warn' }, { write: (line: string) => context.warnings.push(line) });
   const clock = {
@@ -71,8 +77,10 @@ test.before.each(async (context) => {
     const onEvent = (event: ValidatorEvent) => {
       context.events.push(event);
       if (event.type === 'image_deleted') throw new Error('handler is broken');
+      return context.take?.(event);
     };
-    context.socket = connectSocket({ config, signer: miner, onEvent, log, clock, random: () => 1, timeoutMs: 300 });
+    const random = () => context.random;
+    context.socket = connectSocket({ config, signer: miner, onEvent, log, clock, random, timeoutMs: 300 });
     return context.socket;
   };
 });
@@ -128,6 +136,77 @@ test('broadcasts become events of that validator; what cannot be used is dropped
   const said = warnings.join('');
   for (const part of ['instance_disabled', 'cannot be read', 'handler is broken']) assert.match(said, part);
   assert.ok(socket.connected());
+});
+
+test('each of the fifteen reasons becomes an event of that type and validator, in the order of sending', async ({
+  server,
+  connect,
+  events,
+}) => {
+  const socket = connect();
+  await until(() => socket.connected(), 'connected');
+  for (const [reason, data] of Object.entries(broadcasts)) server.peers[0]?.emit('miner_broadcast', { reason, data });
+  await until(() => events.length === 15, 'events');
+  assert.equal(
+    events.map(({ type, validator }) => [type, validator]),
+    Object.keys(broadcasts).map((reason) => [reason, validatorHotkey]),
+  );
+  assert.equal(Object.keys(broadcasts).sort(), [...eventReasons].sort());
+  for (const { type, data } of events) {
+    const sent: Record<string, unknown> = { disk_gb: 10, ...broadcasts[type] };
+    for (const [name, value] of Object.entries(data)) assert.equal(value, sent[name], name);
+  }
+});
+
+test('closing waits until the events it brought are taken, but not for ever', async (context) => {
+  const { server, connect, warnings } = context;
+  const gates = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  let taken = 0;
+  let calls = 0;
+  context.take = async () => {
+    await gates[calls++]?.promise;
+    taken += 1;
+  };
+  const socket = connect();
+  await until(() => socket.connected(), 'connected');
+  for (let i = 0; i < 2; i++)
+    server.peers[0]?.emit('miner_broadcast', { reason: 'image_created', data: { image_id: 'i' } });
+  await until(() => calls === 2, 'both handed over');
+  const closed = socket.close();
+  gates[0]?.resolve();
+  await closed;
+  assert.is(taken, 1);
+  assert.match(warnings.join(''), 'closed before all events were taken');
+  gates[1]?.resolve();
+});
+
+test('after a loss the pause is jittered between a half and all of it', async (context) => {
+  context.random = 0;
+  context.server.policy.onAuthenticate = (peer) => peer.disconnect(true);
+  context.connect();
+  await until(() => context.pauses.length >= 3, 'three losses');
+  assert.equal(context.pauses.slice(0, 3), [500, 1000, 2000]);
+});
+
+test('a new socket signs in only when no older one is open', async ({ server, connect, pauses }) => {
+  const open: number[] = [];
+  let round = 0;
+  server.policy.onAuthenticate = (peer) => {
+    open.push(server.peers.filter((one) => one.connected).length);
+    const ways = [
+      () => peer.emit('auth_failed', { error: 'not registered' }),
+      () => peer.emit('auth_success', {}) && setTimeout(() => peer.disconnect(), 5),
+      () => peer.conn.close(),
+      () => undefined,
+    ];
+    ways[round++ % ways.length]?.();
+  };
+  connect();
+  await until(() => pauses.length >= 4 && open.length >= 5, 'each way to lose it');
+  assert.ok(
+    open.every((count) => count === 1),
+    `${open}`,
+  );
 });
 
 test('after a server-side disconnect it comes back by itself with a new signature, and only one socket at a time', async ({

@@ -3,7 +3,7 @@
 
 import type { Logger } from 'pino';
 import { io, type Socket } from 'socket.io-client';
-import type { Clock } from '../domain/clock.ts';
+import { type Clock, systemClock } from '../domain/clock.ts';
 import type { ValidatorConfig } from '../domain/config.ts';
 import { messageOf } from '../domain/errors.ts';
 import { parseValidatorEvent, type ValidatorEvent } from '../domain/event.ts';
@@ -16,12 +16,14 @@ export interface ValidatorSocket {
   connected(): boolean;
   /** Since when it is as `connected` says, ms. */
   since(): number;
+  /** Resolves when the socket is closed and the events it brought are taken, or not taken within the time for one answer. */
   close(): Promise<void>;
 }
 
 export interface SocketOptions {
   config: ValidatorConfig;
   signer: Signer;
+  /** Called in the order in which the events came in; `close` waits for the running ones. */
   onEvent: (event: ValidatorEvent) => void | Promise<void>;
   log: Pick<Logger, 'info' | 'warn'>;
   clock: Clock;
@@ -44,6 +46,7 @@ export function connectSocket(options: SocketOptions): ValidatorSocket {
   const stop = new AbortController();
   let authenticated = false;
   let changedAt = clock.now();
+  const relaying = new Set<Promise<void>>();
 
   function setAuthenticated(value: boolean): void {
     if (authenticated === value) return;
@@ -64,10 +67,24 @@ export function connectSocket(options: SocketOptions): ValidatorSocket {
       log.warn({ reason: reason.slice(0, 100) }, 'broadcast for an unknown reason, dropped');
       return;
     }
-    const { type } = event;
-    Promise.resolve()
-      .then(() => onEvent(event))
-      .catch((error: unknown) => log.warn({ type, reason: messageOf(error) }, 'event was not taken'));
+    const relayed = hand(event).finally(() => relaying.delete(relayed));
+    relaying.add(relayed);
+  }
+
+  async function hand(event: ValidatorEvent): Promise<void> {
+    try {
+      await onEvent(event);
+    } catch (error) {
+      log.warn({ type: event.type, reason: messageOf(error) }, 'event was not taken');
+    }
+  }
+
+  async function allTaken(): Promise<void> {
+    const waited = new AbortController();
+    const late = systemClock.sleep(timeoutMs, waited.signal);
+    await Promise.race([Promise.all(relaying), late]);
+    waited.abort();
+    if (relaying.size > 0) log.warn({ events: relaying.size }, 'closed before all events were taken');
   }
 
   /** Resolves with the reason when this connection has ended; true in `worked` if it was authenticated. */
@@ -94,6 +111,7 @@ export function connectSocket(options: SocketOptions): ValidatorSocket {
       function succeed(): void {
         clearTimeout(authTimer);
         worked = true;
+        if (!authenticated) log.info({ validator: config.hotkey }, 'validator socket connected');
         setAuthenticated(true);
       }
       function onStop(): void {
@@ -135,6 +153,7 @@ export function connectSocket(options: SocketOptions): ValidatorSocket {
     async close() {
       stop.abort();
       await finished;
+      await allTaken();
     },
   };
 }
