@@ -53,6 +53,8 @@ export interface Actions {
   nodeLost(host: string): void;
   /** They answer again. */
   nodeFound(host: string): void;
+  /** It may neither add GPUs nor launch, until the word is taken back. */
+  setBlacklisted(hotkey: string, blacklisted: boolean): void;
   /** Feeds, tokens and activations fail (`error`), or feeds come without items (`empty`). */
   setOutage(mode: 'none' | 'error' | 'empty'): void;
 }
@@ -151,6 +153,11 @@ export function createActions(world: World): Actions {
     },
     nodeLost: (host) => setLost(host, world.clock.now()),
     nodeFound: (host) => setLost(host, null),
+    setBlacklisted(hotkey, blacklisted) {
+      const others = world.state.blacklist.filter((one) => one !== hotkey);
+      world.state.blacklist = blacklisted ? [...others, hotkey] : others;
+      world.changed();
+    },
     setOutage(mode) {
       world.state.outage = mode;
       world.changed();

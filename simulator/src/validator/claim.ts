@@ -35,8 +35,13 @@ function refuse(world: World, status: number, code: string, detail: string): nev
   throw new Refusal(status, detail);
 }
 
-function claimedNodes(world: World, config: ConfigState, chute: Chute, { gpus, host }: ClaimBody): NodeState[] {
-  const ids = gpus.map(({ uuid }) => uuid);
+/** The GPUs that a miner says an instance has. Throws what is wrong with them. */
+export function claimedNodes(
+  world: World,
+  minerHotkey: string,
+  chute: Chute,
+  { ids, host }: { ids: readonly string[]; host: string },
+): NodeState[] {
   const expected = chute.entry.item.node_selector.gpu_count;
   if (new Set(ids).size !== ids.length || ids.length !== expected) {
     refuse(world, 400, 'gpu-count', `${ids.length} GPUs claimed, the chute takes ${expected}`);
@@ -44,7 +49,7 @@ function claimedNodes(world: World, config: ConfigState, chute: Chute, { gpus, h
   const busy = new Set(Object.values(world.state.instances).flatMap(({ nodeIds }) => nodeIds));
   return ids.map((id) => {
     const node = Object.hasOwn(world.state.nodes, id) ? world.state.nodes[id] : undefined;
-    if (!node || node.minerHotkey !== config.minerHotkey || node.verifiedAt === null) {
+    if (!node || node.minerHotkey !== minerHotkey || node.verifiedAt === null) {
       return refuse(world, 403, 'gpu-not-verified', `GPU ${id} is not a verified GPU of this miner`);
     }
     if (busy.has(id)) refuse(world, 409, 'gpu-in-two-instances', `GPU ${id} is in another instance`);
@@ -85,6 +90,42 @@ export function expectedText(instance: InstanceState): string {
   return `secret is ${instance.configId} ${instance.seed}`;
 }
 
+type Claimed = Pick<
+  InstanceState,
+  'configId' | 'chuteId' | 'version' | 'minerHotkey' | 'host' | 'portMappings' | 'jobId' | 'seed'
+>;
+
+/** Take an instance in and tell its miner. `chosen` is the GPU that it is named after. */
+export function newInstance(
+  world: World,
+  { nodes, chosen, ...claimed }: Claimed & { nodes: readonly NodeState[]; chosen: NodeState },
+): InstanceState {
+  const now = world.clock.now();
+  const instance: InstanceState = {
+    ...claimed,
+    instanceId: randomUUID(),
+    nodeIds: nodes.map(({ uuid }) => uuid),
+    gpuModel: chosen.name,
+    symmetricKey: randomBytes(16).toString('hex'),
+    createdAt: now,
+    verifiedAt: null,
+    activatedAt: null,
+    verificationError: null,
+    cm0: 0,
+    boost: 1,
+    frozenSeconds: 0,
+    followed: 0,
+    accruedAt: now,
+    replaceAt: null,
+    lostAt: null,
+  };
+  world.state.instances[instance.instanceId] = instance;
+  world.state.claims++;
+  world.emit('instance_created', instanceData(world, instance), [instance.minerHotkey]);
+  world.changed();
+  return instance;
+}
+
 async function claim(world: World, call: Call): Promise<Answer> {
   const config = await configOfToken(world, call);
   const body = bodyAs(call, claimBody);
@@ -101,42 +142,18 @@ async function claim(world: World, call: Call): Promise<Answer> {
   if (chute.state.version !== config.version) throw new Refusal(409, 'the chute has a newer version');
   const job = config.jobId === null ? undefined : world.state.jobs[config.jobId];
   if (job && (job.instanceId !== null || job.finishedAt !== null)) throw new Refusal(423, 'the job is taken');
-  const nodes = claimedNodes(world, config, chute, body);
+  const ids = body.gpus.map(({ uuid }) => uuid);
+  const nodes = claimedNodes(world, config.minerHotkey, chute, { ids, host: body.host });
   checkPorts(world, config, chute, body);
   const chosen = nodes[Math.floor(world.random() * nodes.length)] as NodeState;
   const { iterations } = proofOf(chosen);
   const seed = newSeed();
-  const now = world.clock.now();
-  const instance: InstanceState = {
-    instanceId: randomUUID(),
-    configId: config.configId,
-    chuteId: config.chuteId,
-    version: config.version,
-    minerHotkey: config.minerHotkey,
-    host: body.host,
-    portMappings: body.port_mappings,
-    nodeIds: nodes.map(({ uuid }) => uuid),
-    gpuModel: chosen.name,
-    jobId: config.jobId,
-    seed: String(seed),
-    symmetricKey: randomBytes(16).toString('hex'),
-    createdAt: now,
-    verifiedAt: null,
-    activatedAt: null,
-    verificationError: null,
-    cm0: 0,
-    boost: 1,
-    frozenSeconds: 0,
-    followed: 0,
-    accruedAt: now,
-    replaceAt: null,
-    lostAt: null,
-  };
-  world.state.instances[instance.instanceId] = instance;
+  const { configId, chuteId, version, minerHotkey, jobId } = config;
+  const { host, port_mappings: portMappings } = body;
+  const claimed = { configId, chuteId, version, minerHotkey, jobId, host, portMappings };
+  const instance = newInstance(world, { ...claimed, nodes, chosen, seed: String(seed) });
   config.instanceId = instance.instanceId;
   if (job) job.instanceId = instance.instanceId;
-  world.state.claims++;
-  world.emit('instance_created', instanceData(world, instance), [instance.minerHotkey]);
   const ciphertext = encryptWith(prove(seed, iterations, chosen, world.graval.sizes), instance.symmetricKey);
   const symmetric_key = { ciphertext, uuid: chosen.uuid, response_plaintext: expectedText(instance) };
   return { body: { seed, iterations, job_id: config.jobId, symmetric_key } };

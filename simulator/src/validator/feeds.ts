@@ -18,7 +18,8 @@ export function multiplierOf(world: World, instance: InstanceState): number {
   return chute ? currentMultiplier(instance, runMultiplier(chute), world.clock.now()) : instance.cm0;
 }
 
-function instanceItem(world: World, instance: InstanceState): Record<string, unknown> {
+/** An instance as its own miner sees it. */
+export function instanceItem(world: World, instance: InstanceState): Record<string, unknown> {
   const { createdAt, verifiedAt, activatedAt, lostAt } = instance;
   const item = findChute(world, instance.chuteId)?.entry.item;
   const older = {

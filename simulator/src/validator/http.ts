@@ -33,6 +33,8 @@ export interface Answer {
   headers?: Record<string, string>;
   /** Sent as a `data:` stream instead. `marker` follows when there is no item. */
   stream?: { items: Iterable<unknown>; marker?: string };
+  /** Sent as a `data:` stream while it lasts, each text as it is. */
+  events?: AsyncIterable<string>;
 }
 
 /** `none`: open; `token`: the handler checks a launch token itself; `hash`: signed over the body; else a purpose. */
@@ -77,6 +79,10 @@ function* sse({ items, marker }: { items: Iterable<unknown>; marker?: string }):
   if (count === 0 && marker) yield `data: ${marker}\n\n`;
 }
 
+async function* eventLines(events: AsyncIterable<string>): AsyncGenerator<string> {
+  for await (const event of events) yield `data: ${event}\n\n`;
+}
+
 function authorize(world: World, route: Route, call: Call): string {
   if (route.signed === 'none' || route.signed === 'token') return '';
   const tail = route.signed === 'hash' ? bodyHash(call.body) : route.signed;
@@ -118,6 +124,7 @@ export function createHttp(world: World, routes: readonly Route[]): FastifyInsta
         const answer = await route.handle(call);
         reply.code(answer.status ?? 200).headers(answer.headers ?? {});
         if (answer.stream) return reply.type('text/event-stream').send(Readable.from(sse(answer.stream)));
+        if (answer.events) return reply.type('text/event-stream').send(Readable.from(eventLines(answer.events)));
         return reply.type('application/json').send(toJson(answer.body ?? null));
       },
     });

@@ -3,7 +3,8 @@
 import { randomUUID } from 'node:crypto';
 import { Refusal, type Route } from './http.ts';
 import { endInstance } from './lifecycle.ts';
-import { type Chute, offer } from './market.ts';
+import { type Chute, findChute, offer } from './market.ts';
+import type { JobState } from './records.ts';
 import type { World } from './world.ts';
 
 export interface JobOffer {
@@ -22,7 +23,7 @@ export function createJob(world: World, chute: Chute, job: JobOffer): string {
   const method = item.jobs.find(({ name }) => name === job.method) ?? item.jobs[0];
   if (!method) throw new RangeError(`chute ${job.chuteId} has no jobs`);
   const jobId = randomUUID();
-  const made = {
+  const made: JobState = {
     jobId,
     chuteId: job.chuteId,
     method: method.name,
@@ -37,18 +38,32 @@ export function createJob(world: World, chute: Chute, job: JobOffer): string {
     finishedAt: null,
   };
   world.state.jobs[jobId] = made;
-  world.emit('job_created', {
-    job_id: jobId,
-    method: made.method,
-    chute_id: made.chuteId,
-    image_id: item.image_id,
-    gpu_count: made.gpuCount,
-    compute_multiplier: made.computeMultiplier,
-    exclude: made.exclude,
-    disk_gb: made.diskGb,
-  });
+  world.emit('job_created', { ...offerOf(made, chute), disk_gb: made.diskGb });
   world.changed();
   return jobId;
+}
+
+function offerOf(job: JobState, { entry }: Chute): Record<string, unknown> {
+  return {
+    job_id: job.jobId,
+    method: job.method,
+    chute_id: job.chuteId,
+    image_id: entry.item.image_id,
+    gpu_count: job.gpuCount,
+    compute_multiplier: job.computeMultiplier,
+    exclude: job.exclude,
+  };
+}
+
+/** One that runs is over; one that does not yet is offered again, in a message without its disk size. */
+function releaseJob(world: World, job: JobState): void {
+  const instance = job.instanceId === null ? undefined : world.state.instances[job.instanceId];
+  const isOpen = job.finishedAt === null && (instance === undefined || instance.activatedAt === null);
+  if (isOpen) job.instanceId = null;
+  if (instance) endInstance(world, instance, isOpen ? 'failed' : 'miner', 'the miner released the job');
+  const chute = findChute(world, job.chuteId);
+  if (isOpen && chute) world.emit('job_created', offerOf(job, chute));
+  world.changed();
 }
 
 export function jobRoutes(world: World): Route[] {
@@ -61,8 +76,7 @@ export function jobRoutes(world: World): Route[] {
         const { job_id: jobId = '' } = params;
         const job = Object.hasOwn(world.state.jobs, jobId) ? world.state.jobs[jobId] : undefined;
         if (!job?.attempted.includes(hotkey)) throw new Refusal(404, 'no such job of this miner');
-        const instance = job.instanceId === null ? undefined : world.state.instances[job.instanceId];
-        if (instance) endInstance(world, instance, 'miner', 'the miner released the job');
+        releaseJob(world, job);
         return { body: null };
       },
     },

@@ -9,6 +9,8 @@ import type { ConfigState, JobState } from './records.ts';
 import type { World } from './world.ts';
 
 const tokenSeconds = 7200;
+/** Miners that may try for one job at the same time. */
+const mostRacing = 15;
 
 function tokenKey(world: World): Uint8Array {
   return Buffer.from(world.state.tokenKey, 'base64');
@@ -30,21 +32,28 @@ async function issueToken(world: World, config: ConfigState, job: JobState | und
     .sign(tokenKey(world));
 }
 
-/** The launch config a pod's token is for. 401 unless it is ours, not expired, and made for the config in the path. */
-export async function configOfToken(world: World, call: Call): Promise<ConfigState> {
+/** The launch config that the request's token is for. 401 unless the token is ours and not expired. */
+export async function configOfBearer(world: World, call: Call): Promise<ConfigState> {
   const denied = new Refusal(401, 'the launch token is not valid');
   const { authorization } = call.headers;
-  const { config_id: configId = '' } = call.params;
+  let configId = '';
   if (typeof authorization !== 'string') throw denied;
   try {
     const options = { issuer: 'chutes', algorithms: ['HS256'], currentDate: new Date(world.clock.now()) };
     const { payload } = await jwtVerify(authorization, tokenKey(world), options);
-    if (payload.sub !== configId) throw denied;
+    configId = payload.sub ?? '';
   } catch {
     throw denied;
   }
   const config = Object.hasOwn(world.state.configs, configId) ? world.state.configs[configId] : undefined;
   if (!config) throw denied;
+  return config;
+}
+
+/** The same, for requests that name the config in their path: 401 for a token of another one. */
+export async function configOfToken(world: World, call: Call): Promise<ConfigState> {
+  const config = await configOfBearer(world, call);
+  if (config.configId !== call.params.config_id) throw new Refusal(401, 'the launch token is not valid');
   return config;
 }
 
@@ -57,6 +66,7 @@ function takeJob(world: World, jobId: string, chuteId: string, hotkey: string): 
     throw new Refusal(403, 'this miner has tried the job already');
   }
   if (job.instanceId !== null) throw new Refusal(423, 'the job is taken');
+  if (job.attempted.length >= mostRacing) throw new Refusal(423, `${mostRacing} miners try for the job already`);
   job.attempted.push(hotkey);
   return job;
 }
@@ -80,6 +90,7 @@ async function launchConfig(world: World, call: Call): Promise<Answer> {
   const { chute_id: chuteId, job_id: jobId } = call.query;
   if (!chuteId) throw new Refusal(422, 'chute_id is missing');
   if (world.state.outage === 'error') throw new Refusal(503, 'the validator is out of order');
+  if (world.state.blacklist.includes(call.hotkey)) throw new Refusal(403, 'the miner is blacklisted');
   const chute = findChute(world, chuteId);
   if (!chute) throw new Refusal(404, 'no such chute');
   if (chute.entry.item.tee) throw new Refusal(400, 'the chute needs a confidential server, and this miner has none');

@@ -71,7 +71,7 @@ export function endInstance(world: World, instance: InstanceState, endedBy: Ende
     world.state.terminations = [...world.state.terminations.filter(({ at }) => at >= now - weekMs), ended];
   }
   delete world.state.instances[instanceId];
-  const config = world.state.configs[instance.configId];
+  const config = instance.configId === null ? undefined : world.state.configs[instance.configId];
   if (config) config.instanceId = null;
   if (instance.jobId !== null) endJob(world, instance.jobId, instanceId);
   world.log('instance ended', { instanceId, chuteId, by, why });
@@ -81,7 +81,8 @@ export function endInstance(world: World, instance: InstanceState, endedBy: Ende
 
 function endJob(world: World, jobId: string, instanceId: string): void {
   const job = world.state.jobs[jobId];
-  if (!job || job.finishedAt !== null) return;
+  // A job that its miner released goes to somebody else.
+  if (job?.instanceId !== instanceId || job.finishedAt !== null) return;
   job.finishedAt = world.clock.now();
   world.emit('job_deleted', { instance_id: instanceId, job_id: jobId });
 }

@@ -57,6 +57,7 @@ function checkNodes(world: World, hotkey: string, nodes: readonly NodeArgs[]): v
 function register(world: World, call: Call): Answer {
   const { server_id: serverId, server_name: name, nodes: args } = bodyAs(call, registration);
   const { hotkey } = call;
+  if (world.state.blacklist.includes(hotkey)) throw new Refusal(403, 'the miner is blacklisted');
   checkNodes(world, hotkey, args);
   const now = world.clock.now();
   const seed = String(newSeed());

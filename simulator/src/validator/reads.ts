@@ -108,8 +108,8 @@ function inventory(world: World, hotkey: string): Record<string, unknown>[] {
     const name = instance && findChute(world, instance.chuteId)?.entry.item.name;
     return {
       gpu_id: node.uuid,
-      last_verified_at: isoOrNull(node.verifiedAt),
-      verification_error: node.verificationError,
+      last_verified_at: isoOrNull(instance?.verifiedAt ?? null),
+      verification_error: instance?.verificationError ?? null,
       active: instance !== undefined && instance.activatedAt !== null,
       chute_id: instance?.chuteId ?? null,
       chute_name: name ?? null,
@@ -146,6 +146,8 @@ export function readRoutes(world: World): Route[] {
   function get(path: string, signed: Signed, body: (call: Call) => unknown): Route {
     return { method: 'GET', path, signed, handle: (call) => ({ body: body(call) }) };
   }
+  // Older validators believe the header of this one route.
+  const isOlder = world.generation === 'v25';
   const list = (items: (call: Call) => unknown[]) => (call: Call) => unlessOut(world, () => items(call));
   const routes = [
     get('/miner/chutes/:chute_id/:version', 'miner', (call) => oneChute(world, call)),
@@ -165,12 +167,12 @@ export function readRoutes(world: World): Route[] {
     }),
     get(
       '/miner/inventory',
-      'miner',
-      list(({ hotkey }) => inventory(world, hotkey)),
+      isOlder ? 'none' : 'miner',
+      list((call) => inventory(world, isOlder ? String(call.headers['x-chutes-hotkey']) : call.hotkey)),
     ),
     get('/registry/auth', 'registry', () => ({ authenticated: true })),
   ];
-  if (world.generation === 'v25') return routes;
+  if (isOlder) return routes;
   return [
     ...routes,
     get(

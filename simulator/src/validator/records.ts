@@ -77,7 +77,8 @@ export interface PortMapping {
 
 export interface InstanceState {
   instanceId: string;
-  configId: string;
+  /** Null for an instance that its miner announced without a launch config. */
+  configId: string | null;
   chuteId: string;
   version: string;
   minerHotkey: string;
@@ -129,6 +130,21 @@ export interface Termination {
   thrash: boolean;
 }
 
+/** A miner's report on its own deployments (protocol.md 6.5). */
+export interface AuditState {
+  entryId: string;
+  minerHotkey: string;
+  /** Chain block that the miner named. */
+  block: number;
+  /** Of the bytes received, hex: what the miner committed to on chain. */
+  sha256: string;
+  createdAt: number;
+  /** As the miner wrote them, ISO. */
+  startTime: string;
+  endTime: string;
+  report: unknown;
+}
+
 export interface Violation {
   at: number;
   code: string;
@@ -156,4 +172,7 @@ export interface ValidatorState {
   activations: number;
   rejected: number;
   outage: 'none' | 'error' | 'empty';
+  /** Hotkeys that may neither add GPUs nor launch. */
+  blacklist: string[];
+  audits: AuditState[];
 }

@@ -24,6 +24,8 @@ export function emptyState(tokenKey: string): ValidatorState {
     activations: 0,
     rejected: 0,
     outage: 'none',
+    blacklist: [],
+    audits: [],
   };
 }
 
@@ -39,7 +41,10 @@ export function loadState(file: string): ValidatorState | undefined {
   try {
     const state = JSON.parse(text) as ValidatorState;
     const tables: unknown[] = [state.nodes, state.chutes, state.configs, state.instances, state.jobs];
-    if (state.format === 1 && tables.every((table) => typeof table === 'object' && table !== null)) return state;
+    if (state.format === 1 && tables.every((table) => typeof table === 'object' && table !== null)) {
+      // Tables that came later are empty in an older file.
+      return { ...emptyState(state.tokenKey), ...state };
+    }
   } catch {
     // Falls through to the same answer as a wrong shape.
   }

@@ -10,16 +10,19 @@ import { defaultSizes } from '../refc1.ts';
 import { hotkeyFromSeed } from '../sr25519.ts';
 import { type Actions, createActions, newChuteState } from './actions.ts';
 import { advance } from './advance.ts';
+import { announceRoutes } from './announce.ts';
+import { auditRoutes } from './audit.ts';
 import { claimRoutes } from './claim.ts';
 import { feedRoutes } from './feeds.ts';
 import { createHttp } from './http.ts';
 import { instanceRoutes } from './instances.ts';
 import { jobRoutes } from './jobs.ts';
 import { launchRoutes } from './launch.ts';
+import { logRoutes } from './logs.ts';
 import { nodeRoutes } from './nodes.ts';
 import { proofRoutes } from './proof.ts';
 import { readRoutes } from './reads.ts';
-import type { ValidatorState } from './records.ts';
+import type { AuditState, ValidatorState } from './records.ts';
 import { createSocket, type MinerSocket } from './socket.ts';
 import { emptyState, loadState, stateWriter } from './state.ts';
 import { startVerification } from './verification.ts';
@@ -43,6 +46,8 @@ export interface ValidatorOptions {
   stateFile?: string;
   /** Accept GPU nodes at addresses that are not public. Default false. */
   allowPrivateHosts?: boolean;
+  /** Offer the routes with which miners announced instances of libraries before 0.3.0. Default false. */
+  announcements?: boolean;
   random: Random;
   /** Default `v26`. */
   generation?: Generation;
@@ -59,6 +64,8 @@ export interface SimulatedValidator extends Actions {
   stats(): ValidatorStats;
   /** Every chute with what runs of it. */
   chutes(): ChuteView[];
+  /** Reports of the miners on themselves, oldest first. */
+  audits(): AuditState[];
   /** Miner sockets that are connected. */
   connections(): number;
   close(): Promise<void>;
@@ -99,6 +106,7 @@ export async function startValidator(options: ValidatorOptions): Promise<Simulat
     registered: new Set(registeredHotkeys),
     generation: options.generation ?? 'v26',
     allowPrivateHosts: options.allowPrivateHosts ?? false,
+    announcements: options.announcements ?? false,
     graval: { sizes: defaultSizes, infoRounds: 3, timing: true, ...options.graval },
     url: () => url,
     emit: (reason, data, recipients) => socket?.broadcast(reason, data, recipients),
@@ -111,7 +119,19 @@ export async function startValidator(options: ValidatorOptions): Promise<Simulat
     log: options.log ?? (() => undefined),
     signal: closing.signal,
   };
-  const parts = [nodeRoutes, feedRoutes, readRoutes, launchRoutes, claimRoutes, proofRoutes, instanceRoutes, jobRoutes];
+  const parts = [
+    nodeRoutes,
+    feedRoutes,
+    readRoutes,
+    launchRoutes,
+    claimRoutes,
+    proofRoutes,
+    instanceRoutes,
+    announceRoutes,
+    jobRoutes,
+    logRoutes,
+    auditRoutes,
+  ];
   const app = createHttp(
     world,
     parts.flatMap((routes) => routes(world)),
@@ -131,6 +151,7 @@ export async function startValidator(options: ValidatorOptions): Promise<Simulat
     ...createActions(world),
     stats: () => statsOf(world),
     chutes: () => viewChutes(world),
+    audits: () => [...world.state.audits],
     connections: () => socket?.connections() ?? 0,
     async close() {
       clearInterval(timer);

@@ -28,6 +28,8 @@ export interface World {
   readonly registered: ReadonlySet<string>;
   readonly generation: Generation;
   readonly allowPrivateHosts: boolean;
+  /** Miners announce instances of libraries before 0.3.0 themselves. */
+  readonly announcements: boolean;
   readonly graval: GravalOptions;
   /** Base URL without a slash at the end. */
   url(): string;
