@@ -6,35 +6,28 @@ import { time } from './output/format.ts';
 import { plainTable, type TableLook } from './output/table.ts';
 import { readAnswer } from './shapes.ts';
 
-const spec = z.looseObject({
-  deploymentId: z.string(),
-  chuteId: z.string(),
-  chuteName: z.string(),
-  version: z.string().nullish(),
-  server: z.string(),
-  gpuIds: z.array(z.string()).default([]),
-  reason: z.string().nullish(),
-});
+/** JSON has no infinity: such a number comes as null. */
+const figure = z.number().nullable();
 
-const deploy = z.looseObject({
-  kind: z.literal('deploy'),
-  spec,
-  numbers: z.record(z.string(), z.number()).default({}),
-  alternatives: z
-    .array(z.looseObject({ chuteName: z.string(), server: z.string(), value: z.number(), because: z.string() }))
-    .default([]),
-  replicasBefore: z.number().nullish(),
-});
-
-const remove = z.looseObject({ kind: z.literal('remove'), spec, reason: z.string(), because: z.string() });
-
-const stored = z.looseObject({
+const decisionShape = z.looseObject({
   decision_id: z.string(),
-  decided_at: z.union([z.number(), z.string()]),
+  decided_at: z.string(),
+  kind: z.enum(['deploy', 'remove']),
+  reason: z.string(),
+  because: z.string().nullish(),
+  deployment_id: z.string(),
+  chute_id: z.string(),
+  chute_name: z.string(),
+  server: z.string(),
+  gpu_ids: z.array(z.string()).default([]),
+  replicas_before: z.number().nullish(),
+  numbers: z.record(z.string(), figure).default({}),
+  alternatives: z
+    .array(z.looseObject({ chute_name: z.string(), server: z.string(), value: figure, because: z.string() }))
+    .default([]),
   commit: z.string().nullish(),
-  decision: z.discriminatedUnion('kind', [deploy, remove]),
 });
-export type StoredAnswer = z.infer<typeof stored>;
+export type DecisionAnswer = z.infer<typeof decisionShape>;
 
 export interface DecisionQuery {
   deployment_id?: string;
@@ -43,41 +36,42 @@ export interface DecisionQuery {
 }
 
 /** Newest first, at most `limit`. */
-export async function readDecisions(miner: Remote, query: DecisionQuery, limit: number): Promise<StoredAnswer[]> {
+export async function readDecisions(miner: Remote, query: DecisionQuery, limit: number): Promise<DecisionAnswer[]> {
   const search = new URLSearchParams({ ...query, limit: String(limit) });
   const answer = await miner.json('GET', `/decisions?${search}`, { purpose: 'management' });
-  return readAnswer(z.looseObject({ decisions: z.array(stored) }), answer, 'the decisions').decisions;
+  return readAnswer(z.array(decisionShape), answer, 'the decisions');
 }
 
-function rounded(value: number): string {
-  return String(Number(value.toPrecision(4)));
+function rounded(value: number | null): string {
+  return value === null ? '-' : String(Number(value.toPrecision(4)));
 }
 
-function replicas(before: number | null | undefined): string {
-  return before === null || before === undefined ? '' : ` (+1 → ${before + 1})`;
+function subject({ kind, chute_name, server, reason, replicas_before: before }: DecisionAnswer): string {
+  if (kind === 'remove') return `remove ${chute_name} from ${server}: ${reason}`;
+  const replicas = before === null || before === undefined ? '' : ` (+1 → ${before + 1})`;
+  return `deploy ${chute_name} on ${server}${replicas}: ${reason}`;
+}
+
+function alternativesTable({ alternatives }: DecisionAnswer, look: TableLook): string[] {
+  const rows = alternatives.map((one) => [one.chute_name, one.server, rounded(one.value), one.because]);
+  const inner = { ...look, columns: look.columns && look.columns - 2 };
+  return plainTable(['INSTEAD OF', 'ON', 'VALUE', 'LOST BECAUSE'], rows, inner)
+    .split('\n')
+    .map((line) => `  ${line}`);
 }
 
 /** What was decided, the numbers that decided it, and what it beat. */
-export function decisionView({ decision, decided_at, decision_id, commit }: StoredAnswer, look: TableLook): string {
-  const { spec: what } = decision;
-  const isDeploy = decision.kind === 'deploy';
-  const subject = isDeploy
-    ? `deploy ${what.chuteName} on ${what.server}${replicas(decision.replicasBefore)}: ${what.reason ?? 'no reason given'}`
-    : `remove ${what.chuteName} from ${what.server}: ${decision.reason}`;
-  const lines = [
-    look.paint(subject, 'bold'),
-    `  decided     ${time(decided_at)}  ${decision_id}`,
-    `  commit      ${commit ?? 'not committed'}`,
-    `  deployment  ${what.deploymentId}, ${what.gpuIds.length} GPU(s)`,
-  ];
-  if (!isDeploy) return [...lines, `  because     ${decision.because}`].join('\n');
+export function decisionView(decision: DecisionAnswer, look: TableLook): string {
   const numbers = Object.entries(decision.numbers).map(([name, value]) => `${name} ${rounded(value)}`);
-  if (numbers.length > 0) lines.push(`  numbers     ${numbers.join(', ')}`);
-  if (decision.alternatives.length === 0) return [...lines, '  instead of  nothing else was possible'].join('\n');
-  const rows = decision.alternatives.map((one) => [one.chuteName, one.server, rounded(one.value), one.because]);
-  const table = plainTable(['INSTEAD OF', 'ON', 'VALUE', 'LOST BECAUSE'], rows, {
-    ...look,
-    columns: look.columns && look.columns - 2,
-  });
-  return [...lines, ...table.split('\n').map((line) => `  ${line}`)].join('\n');
+  const isDeploy = decision.kind === 'deploy';
+  return [
+    look.paint(subject(decision), 'bold'),
+    `  decided     ${time(decision.decided_at)}  ${decision.decision_id}`,
+    `  commit      ${decision.commit ?? 'not committed'}`,
+    `  deployment  ${decision.deployment_id}, ${decision.gpu_ids.length} GPU(s)`,
+    ...(decision.because ? [`  because     ${decision.because}`] : []),
+    ...(numbers.length > 0 ? [`  numbers     ${numbers.join(', ')}`] : []),
+    ...(decision.alternatives.length > 0 ? alternativesTable(decision, look) : []),
+    ...(isDeploy && decision.alternatives.length === 0 ? ['  instead of  nothing else was possible'] : []),
+  ].join('\n');
 }

@@ -54,6 +54,7 @@ const outcomes: Record<number, Outcome> = {
   403: 'unauthorised',
   404: 'notFound',
   409: 'conflict',
+  429: 'unreachable',
   502: 'unreachable',
   503: 'unreachable',
   504: 'unreachable',
@@ -62,6 +63,7 @@ const outcomes: Record<number, Outcome> = {
 const hints: Record<number, string> = {
   401: 'the hotkey must be that of the miner, and this machine’s clock right to within 30 s',
   404: '`chutes-miner node list` shows what is known',
+  429: 'wait a second and try again',
   503: 'it has just started or waits for something; try again',
 };
 

@@ -61,6 +61,29 @@ export async function parseKubeconfig(source: unknown, where: string): Promise<K
   return read.data;
 }
 
+const programs = ['exec', 'auth-provider'];
+
+/** What comes over the network may hold addresses, certificates and keys, but nothing that runs a program or reads a file here. */
+export async function parseForeign(source: unknown, where: string): Promise<Kubeconfig> {
+  const config = await parseKubeconfig(source, where);
+  for (const kind of ['clusters', 'users'] as const) {
+    for (const entry of config[kind]) {
+      const fields = Object.keys((entry[kind.slice(0, -1)] as object | null | undefined) ?? {});
+      const refused = fields.find(
+        (field) =>
+          programs.includes(field) ||
+          /file$/i.test(field) ||
+          /^(client-certificate|client-key|certificate-authority)$/.test(field),
+      );
+      if (refused)
+        throw kubeconfigError(
+          `${where}: ${kind.slice(0, -1)} ${entry.name} has the field ${refused}, which is refused`,
+        );
+    }
+  }
+  return config;
+}
+
 /** The one context with its cluster and user. */
 export function pickContext(config: Kubeconfig, name: string, where: string): Kubeconfig {
   const entry = config.contexts.find((one) => one.name === name);

@@ -2,7 +2,7 @@
 
 import { z } from 'zod';
 import { type CommandModule, type Context, text } from '../command.ts';
-import { parseKubeconfig, pickContext } from '../kubeconfig.ts';
+import { parseForeign, pickContext } from '../kubeconfig.ts';
 import { fileOptions, writeKubeconfig } from '../kubeconfig-file.ts';
 import { readAnswer } from '../shapes.ts';
 
@@ -13,7 +13,7 @@ async function run(context: Context): Promise<undefined> {
   const answer = await agent.json('GET', '/config/kubeconfig', { purpose: 'registration' });
   const { kubeconfig } = readAnswer(answerShape, answer, 'the answer of the agent');
   const where = 'the kubeconfig of the agent';
-  const whole = await parseKubeconfig(kubeconfig, where);
+  const whole = await parseForeign(kubeconfig, where);
   return writeKubeconfig(context, pickContext(whole, text(context.values, 'contextName') ?? '', where));
 }
 

@@ -4,10 +4,10 @@ import type { CommandModule, Context } from '../command.ts';
 import { fileOptions, writeKubeconfig } from '../kubeconfig-file.ts';
 
 async function run(context: Context): Promise<undefined> {
-  const { parseKubeconfig } = await import('../kubeconfig.ts');
+  const { parseForeign } = await import('../kubeconfig.ts');
   const miner = await context.miner();
   const answer = await miner.json('GET', '/servers/kubeconfig', { purpose: 'kubeconfig' });
-  return writeKubeconfig(context, await parseKubeconfig(answer, 'the answer of the miner API'));
+  return writeKubeconfig(context, await parseForeign(answer, 'the answer of the miner API'));
 }
 
 export const command: CommandModule = {

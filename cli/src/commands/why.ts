@@ -1,7 +1,7 @@
 // `why`: the decisions about a deployment, a chute or a server, found by id, name or the start of one.
 
 import { type CommandModule, type Context, number } from '../command.ts';
-import { type DecisionQuery, decisionView, readDecisions, type StoredAnswer } from '../decisions.ts';
+import { type DecisionAnswer, type DecisionQuery, decisionView, readDecisions } from '../decisions.ts';
 import { notFoundError, usageError } from '../errors.ts';
 import { readServers } from '../inventory.ts';
 import { byName } from '../output/format.ts';
@@ -54,7 +54,7 @@ function matches(subjects: readonly Subject[], wanted: string): Subject[] {
 }
 
 /** What is no longer in the inventory still has its decisions, under its full id or name. */
-async function fromHistory(context: Context, wanted: string, count: number): Promise<StoredAnswer[]> {
+async function fromHistory(context: Context, wanted: string, count: number): Promise<DecisionAnswer[]> {
   const miner = await context.miner();
   const isUuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(wanted);
   const queries: DecisionQuery[] = isUuid ? [{ deployment_id: wanted }, { chute_id: wanted }] : [{ server: wanted }];
