@@ -9,6 +9,7 @@ const roles: Record<string, () => Promise<{ role: Role }>> = {
   all: () => import('./roles/all.ts'),
   controller: () => import('./roles/serve-controller.ts'),
   gepetto: () => import('./roles/serve-gepetto.ts'),
+  'registry-auth': () => import('./roles/registry-auth.ts'),
 };
 
 const usage = `Usage: main.ts ROLE [options]      (main.ts ROLE --help: the options of a role)

@@ -90,6 +90,7 @@ export function createRegistryAuth(options: RegistryAuthOptions): RegistryAuth {
   }
 
   function answer(response: ServerResponse, result: Result): void {
+    if (response.destroyed) return;
     counts[result] += 1;
     if (result !== 'granted') {
       response.writeHead(401, refusedHeaders).end(refused);
