@@ -2,12 +2,11 @@
 
 import type { AddressInfo } from 'node:net';
 import type { FastifyInstance } from 'fastify';
-import pino from 'pino';
 import type { uvu } from 'uvu';
 import type { ServerConfig } from '../../domain/config.ts';
 import type { DeploymentLifecycle } from '../../domain/deployment.ts';
 import { plainChute } from '../../domain/fixtures.ts';
-import type { MainTree } from '../../domain/ports.ts';
+import type { MainTree, StoredDecision } from '../../domain/ports.ts';
 import type { Server } from '../../domain/server.ts';
 import { managementHeaders, type SignedContent, type SignedHeaders } from '../../signing/sign.ts';
 import { createSigner } from '../../signing/sr25519.ts';
@@ -101,10 +100,17 @@ export interface Context {
   rows: DeploymentLifecycle[];
   /** `servers/` on branch `main`. */
   configured: Map<string, ServerConfig>;
+  /** What the store gives for every question. */
+  decisions: StoredDecision[];
+  /** What was warned of, with its fields. */
+  warnings: Record<string, unknown>[];
   /** Changes asked for, in order. */
   done: string[];
   /** May be replaced by a test. */
   options: ApiOptions;
+  /** Another API over the same ports. Closed after the test. */
+  start(change: Partial<ApiOptions>): Promise<string>;
+  stop(): Promise<void>;
   /** Sign and send; `body` is sent as it is. */
   call(
     method: string,
@@ -115,18 +121,24 @@ export interface Context {
 }
 
 function createOptions(context: Context): ApiOptions {
-  const { servers, rows, configured, done, clock } = context;
+  const { servers, rows, configured, done, clock, warnings } = context;
   return {
     signer: miner,
     clock,
-    log: pino({ level: 'silent' }),
+    log: {
+      info: () => {},
+      warn: (fields: unknown, message?: string) => {
+        warnings.push({ ...(fields as object), message });
+      },
+      error: () => {},
+    } satisfies ApiOptions['log'],
     store: {
       servers: async () => [...servers],
       lifecycles: async () => [...rows],
       chutes: async () => [chute],
       decisions: async (limit, filter) => {
         done.push(`decisions ${limit} ${JSON.stringify(filter)}`);
-        return [];
+        return context.decisions;
       },
       async updateServer(name, change) {
         done.push(`store ${name} ${JSON.stringify(change)}`);
@@ -161,13 +173,19 @@ function createOptions(context: Context): ApiOptions {
   };
 }
 
+/** The URL. */
+async function listen(app: FastifyInstance): Promise<string> {
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  return `http://127.0.0.1:${(app.server.address() as AddressInfo).port}`;
+}
+
 /** Two servers, of which gpu-0 runs a chute and a job; a fresh API for every test. */
 export function useApi(test: uvu.Test<Context>): void {
   test.before.each(async (context) => {
     const clock = { ms: nowMs, now: () => clock.ms };
     const servers = [server('gpu-1', [3]), server('gpu-0', [1, 2])];
     const rows = [deployment('d1', 'gpu-0', [1]), deployment('d2', 'gpu-0', [2], { jobId: 'j1' })];
-    Object.assign(context, { clock, servers, rows, configured: new Map(), done: [] });
+    Object.assign(context, { clock, servers, rows, configured: new Map(), decisions: [], warnings: [], done: [] });
     context.options = createOptions(context);
     // A test may replace a port after this, so each is looked up when it is called.
     const { nodes, status, undeploy, ...fixed } = context.options;
@@ -180,8 +198,16 @@ export function useApi(test: uvu.Test<Context>): void {
       status: () => context.options.status(),
       undeploy: (ids) => context.options.undeploy(ids),
     });
-    await context.app.listen({ host: '127.0.0.1', port: 0 });
-    context.url = `http://127.0.0.1:${(context.app.server.address() as AddressInfo).port}`;
+    context.url = await listen(context.app);
+    const others: FastifyInstance[] = [];
+    context.start = (change) => {
+      const app = createApi({ ...context.options, ...change });
+      others.push(app);
+      return listen(app);
+    };
+    context.stop = async () => {
+      for (const app of [context.app, ...others]) await app.close();
+    };
     context.sign = (content) => managementHeaders(miner, content, clock);
     context.call = (method, path, { body, purpose = 'management', headers } = {}) =>
       fetch(context.url + path, {
@@ -191,7 +217,7 @@ export function useApi(test: uvu.Test<Context>): void {
         ...(body === undefined ? {} : { body }),
       });
   });
-  test.after.each(({ app }) => app.close());
+  test.after.each(({ stop }) => stop());
 }
 
 export const addBody =
