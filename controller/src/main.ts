@@ -9,6 +9,7 @@ const roles: Record<string, () => Promise<{ role: Role }>> = {
   all: () => import('./roles/all.ts'),
   controller: () => import('./roles/serve-controller.ts'),
   gepetto: () => import('./roles/serve-gepetto.ts'),
+  'import-upstream': () => import('./roles/import-upstream.ts'),
   'registry-auth': () => import('./roles/registry-auth.ts'),
 };
 

@@ -6,19 +6,13 @@ import type { Alternative, Decision } from '../domain/decision.ts';
 import type { DecisionFilter, Store, StoredDecision } from '../domain/ports.ts';
 import type { Database } from './database.ts';
 import { and, desc, eq, sql } from './drizzle.ts';
-import { distinct, excludedColumns, namedRows, type RowOf, selectFromRows, storableText } from './rows.ts';
+import { distinct, excludedColumns, namedRows, type RowOf, readNumber, selectFromRows, storableText } from './rows.ts';
 import { decisions } from './schema.ts';
 
 /** JSON knows no infinity: such a number is written as null and read as NaN. Bigints keep every digit. */
 function storable(_key: string, value: unknown): unknown {
   if (typeof value === 'string') return storableText(value);
   return typeof value === 'number' && !Number.isFinite(value) ? null : value;
-}
-
-/** A number unless digits would be lost. */
-function readNumber(digits: string): number | bigint {
-  const number = Number(digits);
-  return !/^-?\d+$/.test(digits) || BigInt(number) === BigInt(digits) ? number : BigInt(digits);
 }
 
 function readValue(value: number | null): number {

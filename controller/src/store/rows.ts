@@ -19,6 +19,12 @@ type Storable<V> = V extends readonly (infer E)[] ? readonly E[] : null extends 
 /** A row as the domain has it: undefined where the column is null. */
 export type RowOf<T extends PgTable> = { [K in keyof T['$inferSelect']]: Storable<T['$inferSelect'][K]> };
 
+/** A number of JSON; a bigint where digits would be lost. */
+export function readNumber(digits: string): number | bigint {
+  const number = Number(digits);
+  return !/^-?\d+$/.test(digits) || BigInt(number) === BigInt(digits) ? number : BigInt(digits);
+}
+
 /** The rows of `table` with the column names as keys, ready for `stringify`. */
 export function namedRows<T extends PgTable>(table: T, rows: readonly RowOf<T>[]): Record<string, unknown>[] {
   const columns = Object.entries(getTableColumns(table));
