@@ -39,7 +39,7 @@ test('what was installed from the same pins is used as it is', async () => {
     .update(readFileSync(new URL('./requirements.txt', import.meta.url)))
     .digest('hex');
   mkdirSync(join(folder, 'bin'));
-  writeFileSync(join(folder, 'bin/chutes-miner'), '');
+  for (const file of ['chutes-miner', 'python']) writeFileSync(join(folder, 'bin', file), '');
   writeFileSync(join(folder, 'ready.json'), JSON.stringify({ version: '0.9.0', python: '3.11', requirements }));
   const program = join(folder, 'bin/chutes-miner');
   assert.equal(await upstreamCli(folder), { program, version: '0.9.0', python: '3.11' });

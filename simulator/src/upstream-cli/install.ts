@@ -73,7 +73,9 @@ function installed(folder: string, wanted: string): UpstreamCli | undefined {
   const program = join(folder, 'bin/chutes-miner');
   try {
     const found = ready.parse(JSON.parse(readFileSync(join(folder, 'ready.json'), 'utf8')));
-    if (found.requirements !== wanted || !existsSync(program)) return undefined;
+    // The interpreter is a link, which leads nowhere after an upgrade of Python.
+    if (found.requirements !== wanted || !existsSync(program) || !existsSync(join(folder, 'bin/python')))
+      return undefined;
     return { program, version: found.version, python: found.python };
   } catch {
     return undefined;
