@@ -7,6 +7,7 @@ import type { OptionValues, Role } from './roles/role.ts';
 const roles: Record<string, () => Promise<{ role: Role }>> = {
   agent: () => import('./roles/agent.ts'),
   all: () => import('./roles/all.ts'),
+  'audit-exporter': () => import('./roles/audit-exporter.ts'),
   controller: () => import('./roles/serve-controller.ts'),
   gepetto: () => import('./roles/serve-gepetto.ts'),
   'import-upstream': () => import('./roles/import-upstream.ts'),
