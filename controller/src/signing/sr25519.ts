@@ -16,8 +16,8 @@ export interface Signer {
   readonly address: string;
   /** 32 bytes. */
   readonly publicKey: Uint8Array;
-  /** Signature over the UTF-8 bytes, 128 lower-case hex digits without `0x`. Throws after `close`. */
-  sign(message: string): string;
+  /** Signature over the bytes, a text's in UTF-8: 128 lower-case hex digits without `0x`. Throws after `close`. */
+  sign(message: string | Uint8Array): string;
   /** Overwrite the secret with zeros, when whoever signs ends. May be called again. */
   close(): void;
 }
@@ -25,7 +25,7 @@ export interface Signer {
 /** The secret stays in the closure, so printing a signer shows none of it. `secret` is the engine's form, and now the signer's own. */
 function signerOf(publicKey: Uint8Array, secret: Uint8Array): Signer {
   let closed = false;
-  function sign(message: string): string {
+  function sign(message: string | Uint8Array): string {
     if (closed) throw new Error('the signer is closed: its key was wiped');
     return Buffer.from(sr25519Sign(publicKey, secret, Buffer.from(message))).toString('hex');
   }
