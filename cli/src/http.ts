@@ -3,7 +3,7 @@
 
 import type { SignedContent, SignedHeaders } from '@miner/controller/signing/sign.ts';
 import { CliError, type CliErrorCode, type Outcome } from './errors.ts';
-import { parseJson } from './json.ts';
+import { parseJson, withoutControls } from './json.ts';
 
 export type RemoteKind = 'miner API' | 'validator' | 'agent';
 
@@ -84,7 +84,7 @@ function words(text: string): { code: string | undefined; detail: string } {
   } catch {
     // Not JSON: say it as it came.
   }
-  return { code: undefined, detail: text.trim().slice(0, 500) };
+  return { code: undefined, detail: withoutControls(text.trim().slice(0, 500)) };
 }
 
 function codeFor(kind: RemoteKind, status: number, given: string | undefined): CliErrorCode {

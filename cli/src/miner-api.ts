@@ -4,6 +4,7 @@ import { managementHeaders } from '@miner/controller/signing/sign.ts';
 import type { Signer } from '@miner/controller/signing/sr25519.ts';
 import { CliError } from './errors.ts';
 import { createRemote, type Remote, unreachable } from './http.ts';
+import { parseJson, withoutControls } from './json.ts';
 import { eventsOf } from './stream.ts';
 
 export interface AddNodeRequest {
@@ -32,10 +33,10 @@ export interface MinerApi {
 
 function progressOf(data: string): ProgressMessage {
   try {
-    const { timestamp = '', message = '' } = JSON.parse(data) as Partial<ProgressMessage>;
+    const { timestamp = '', message = '' } = parseJson(data) as Partial<ProgressMessage>;
     return { timestamp: String(timestamp), message: String(message) };
   } catch {
-    return { timestamp: '', message: data };
+    return { timestamp: '', message: withoutControls(data) };
   }
 }
 

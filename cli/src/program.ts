@@ -1,11 +1,14 @@
 // Builds the commander program from the table. Only the commands that the command line may mean are loaded; the others are names and a
 // line of help.
 
-import { Argument, Command, Option } from 'commander';
+import { Argument, Command, Help, Option } from 'commander';
 import type { ArgumentSpec, CommandModule, Io, OptionSpec, Values } from './command.ts';
 import { usageError } from './errors.ts';
 import { globalOptions } from './globals.ts';
 import { type Entry, entries, groups } from './registry.ts';
+
+const globalsShown = Object.assign(new Help(), { showGlobalOptions: true });
+const ownOptions = new Set(['--version', '--install-completion', '--show-completion']);
 
 export interface Chosen {
   entry: Entry;
@@ -117,7 +120,13 @@ export async function createProgram(argv: readonly string[], options: ProgramOpt
       getOutHelpWidth: () => Number(io.env.COLUMNS) || io.stdout.columns || 100,
       getOutHasColors: () => false,
     })
-    .configureHelp({ showGlobalOptions: true, sortSubcommands: false });
+    .helpCommand('help [command]', 'Print the help of a command')
+    .configureHelp({
+      showGlobalOptions: true,
+      // Those of the program itself are not repeated under every command.
+      visibleGlobalOptions: (command) =>
+        globalsShown.visibleGlobalOptions(command).filter(({ long }) => !ownOptions.has(long ?? '')),
+    });
   for (const spec of globalOptions) addOption(program, spec);
   program.option('--install-completion [shell]', 'install completion for a shell (default: that of $SHELL)');
   program.option('--show-completion [shell]', 'print the completion script of a shell (default: that of $SHELL)');

@@ -53,20 +53,24 @@ function cut(rows: readonly (readonly Cell[])[], gap: number, look: TableLook): 
   return rows.map((row) => row.map(({ text, style }, i) => look.paint(clip(text, wide[i] ?? 0, ellipsis), style)));
 }
 
+/** One line each, whatever is in the text. */
 export function cells(row: readonly (string | Cell)[]): Cell[] {
-  return row.map((cell) => (typeof cell === 'string' ? { text: cell } : cell));
+  return row.map((cell) => {
+    const { text, ...rest } = typeof cell === 'string' ? { text: cell } : cell;
+    return { text: text.replace(/\s+/g, ' '), ...rest };
+  });
 }
 
-/** Upper-case head, three spaces between columns, no lines. */
+/** Upper-case head, two spaces between columns, no lines. */
 export function plainTable(
   head: readonly string[],
   rows: readonly (readonly (string | Cell)[])[],
   look: TableLook,
 ): string {
-  const [first = [], ...rest] = cut([cells(head), ...rows.map(cells)], 3, look);
+  const [first = [], ...rest] = cut([cells(head), ...rows.map(cells)], 2, look);
   const table = new Table({
     head: first,
-    chars: { ...empty, middle: '   ' },
+    chars: { ...empty, middle: '  ' },
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': 0 },
   });
   table.push(...rest);
