@@ -12,6 +12,7 @@ import { MinerError } from '../domain/errors.ts';
 import { systemRandom } from '../domain/random.ts';
 import { loadHotkey } from '../signing/hotkey.ts';
 import { openStore } from '../store/open.ts';
+import { databaseUrl } from '../store/url.ts';
 import { type OptionValues, optional, type Role, required, wholeNumber } from './role.ts';
 
 export interface AuditOptions {
@@ -81,8 +82,14 @@ function readOptions(values: OptionValues): AuditOptions {
   const chain = values.chain === undefined ? undefined : urls(values, 'chain', /^wss?:/)[0];
   if (chain !== undefined && values['no-chain'])
     throw new MinerError('E-USAGE', '--chain and --no-chain exclude each other');
-  const postgres = optional(values, 'postgres') ?? process.env.POSTGRES_URL;
-  if (!postgres) throw new MinerError('E-USAGE', '--postgres is missing');
+  const postgres = databaseUrl({
+    url: optional(values, 'postgres'),
+    file: optional(values, 'postgres-file'),
+    env: process.env,
+  });
+  if (postgres === undefined) {
+    throw new MinerError('E-USAGE', '--postgres, --postgres-file or environment variable POSTGRESQL is missing');
+  }
   return {
     hotkeyFile: required(values, 'hotkey'),
     postgres,
@@ -96,19 +103,23 @@ function readOptions(values: OptionValues): AuditOptions {
   };
 }
 
+const codes = { report: 'E-STORE', commit: 'E-CHAIN', upload: 'E-VALIDATOR' } as const;
+
 /** Throws, so that the process ends with 1, when an hour could not be finished. */
 function demandAll(outcomes: readonly HourOutcome[]): void {
-  const failed = outcomes.filter(({ state }) => state === 'failed');
-  if (failed.length === 0) return;
-  const list = failed.map(({ hour, failed: why }) => `${hourName(hour)} (${why?.step}: ${why?.problem})`).join(', ');
-  throw new Error(`not finished, to be tried by the next run: ${list}`);
+  const failures = outcomes.flatMap(({ hour, failed }) => (failed ? [{ name: hourName(hour), ...failed }] : []));
+  const [first] = failures;
+  if (!first) return;
+  const list = failures.map(({ name, step, problem }) => `${name} (${step}: ${problem})`).join(', ');
+  throw new MinerError(codes[first.step], `not finished, to be tried by the next run: ${list}`);
 }
 
 export const role: Role = {
   summary:
     'Reports each full hour to the validator: kept, its hash committed on chain, uploaded. Run it once an hour; it ends by itself.',
   help: `  --hotkey FILE        hotkey of the miner (wallet JSON)
-  --postgres URL       the miner's database (default: environment POSTGRES_URL)
+  --postgres URL       the miner's database; everybody on the machine can read a command line
+  --postgres-file FILE file that holds that URL (or environment POSTGRESQL)
   --dir FOLDER         keeps the reports and how far each has come (default: /var/lib/chutes/audit)
   --api URL[,URL…]     validators that take the reports (default: https://api.chutes.ai)
   --prometheus URL     where the invocations are counted; without it the report says that it has no metrics
@@ -120,6 +131,7 @@ export const role: Role = {
   options: {
     hotkey: { type: 'string' },
     postgres: { type: 'string' },
+    'postgres-file': { type: 'string' },
     dir: { type: 'string', default: '/var/lib/chutes/audit' },
     api: { type: 'string', default: 'https://api.chutes.ai' },
     prometheus: { type: 'string' },
