@@ -1,28 +1,24 @@
-// The calls a miner makes to one validator (protocol.md 6). Reads are tried three times when the connection fails, writes and launch
-// configs once: a second attempt could cost the only token.
+// The calls a miner makes to one validator (protocol.md 6). What the planner and the inventory need is the port `ValidatorClient`; the other
+// calls are in files of their own and on the same object.
 
-import type { Logger } from 'pino';
 import { z } from 'zod';
 import { parseChute } from '../domain/chute.ts';
-import type { Clock } from '../domain/clock.ts';
-import type { ValidatorConfig } from '../domain/config.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
 import type { LaunchGranted, LaunchRefused, NodeArgs, ValidatorClient, VerificationStatus } from '../domain/ports.ts';
-import { type Random, systemRandom } from '../domain/random.ts';
-import type { Signer } from '../signing/sr25519.ts';
-import { type Answer, type Call, createRequester, defaultTimeouts, detailOf, refusal, type Timeouts } from './http.ts';
+import { type Announcements, announcements } from './announce.ts';
+import { createCalls, idempotentAttempts, isMissing, isSuccess, type ValidatorClientOptions } from './calls.ts';
+import { type Answer, type Call, detailOf } from './http.ts';
 import { parseJson } from './json.ts';
+import { type Remote, remote } from './remote.ts';
 
-export interface ValidatorClientOptions {
-  config: ValidatorConfig;
-  signer: Signer;
-  clock: Clock;
-  log: Pick<Logger, 'warn'>;
-  timeouts?: Partial<Timeouts>;
-  random?: Random;
+export type { ValidatorClientOptions };
+
+export interface FullValidatorClient extends ValidatorClient, Announcements, Remote {
+  /** Newer validators want to know the server as well; older ones do not look. */
+  launchConfig(chuteId: string, jobId?: string, serverId?: string): Promise<LaunchGranted | LaunchRefused>;
+  /** A TEE server with its GPUs, `host` public; the validator attests it later (protocol.md 6.3). */
+  advertiseServer(server: { serverId: string; name: string; host: string }, gpus: readonly NodeArgs[]): Promise<void>;
 }
-
-const readAttempts = 3;
 
 const integer = z.union([z.int(), z.bigint()]).transform(BigInt);
 const launchAnswer = z.object({ token: z.string().min(1), config_id: z.string().min(1) });
@@ -36,52 +32,28 @@ const statusAnswer = z.object({
   detail: z.unknown().optional(),
 });
 
-function isMissing({ status }: Answer): boolean {
-  return status === 404;
-}
-
-function isSuccess({ status }: Answer): boolean {
-  return status >= 200 && status < 300;
-}
-
 /** Without undefined and null: validators refuse what they do not know (protocol.md 6.3). */
 function compact(node: NodeArgs): Record<string, unknown> {
   return Object.fromEntries(Object.entries(node).filter(([, value]) => value !== undefined && value !== null));
 }
 
-/** Client of one validator, as `ValidatorClient` describes it. */
-export function createValidatorClient(options: ValidatorClientOptions): ValidatorClient {
-  const { config, signer, clock, log, random = systemRandom } = options;
-  const timeouts = { ...defaultTimeouts, ...options.timeouts };
-  const requester = createRequester({ config, signer, clock, random, timeouts, log });
+/** Client of one validator. Times out by itself; rejects with E-VALIDATOR (it said no) or E-VALIDATOR-UNREACHABLE. */
+export function createValidatorClient(options: ValidatorClientOptions): FullValidatorClient {
+  const calls = createCalls(options);
+  const { config, send, expect, read, remove, unreadable } = calls;
 
-  function unreadable(call: Call, error: unknown): MinerError {
-    const problem = error instanceof z.ZodError ? z.prettifyError(error) : messageOf(error);
-    const message = `validator ${config.api} gave an answer to ${call.method} ${call.path.split('?')[0]} that cannot be read`;
-    return new MinerError('E-VALIDATOR', message, { detail: { problem: problem.slice(0, 500) } });
-  }
-
-  function read<T>(call: Call, schema: z.ZodType<T>, answer: Answer): T {
-    try {
-      return schema.parse(parseJson(answer.text));
-    } catch (error) {
-      throw unreadable(call, error);
-    }
-  }
-
-  /** Send and require one of the statuses, a success by default. */
-  async function expect(call: Call, fits: (answer: Answer) => boolean = isSuccess): Promise<Answer> {
-    const answer = await requester.send(call);
-    if (!fits(answer)) throw refusal(config, call, answer);
-    return answer;
-  }
-
-  async function launchConfig(chuteId: string, jobId?: string): Promise<LaunchGranted | LaunchRefused> {
-    const query = new URLSearchParams({ chute_id: chuteId, ...(jobId === undefined ? {} : { job_id: jobId }) });
+  async function launchConfig(
+    chuteId: string,
+    jobId?: string,
+    serverId?: string,
+  ): Promise<LaunchGranted | LaunchRefused> {
+    const query = new URLSearchParams({ chute_id: chuteId });
+    if (jobId !== undefined) query.set('job_id', jobId);
+    if (serverId !== undefined) query.set('server_id', serverId);
     const call: Call = { method: 'GET', path: `/instances/launch_config?${query}`, purpose: 'launch' };
     let answer: Answer;
     try {
-      answer = await requester.send(call);
+      answer = await send(call);
     } catch (error) {
       return { granted: false, status: 0, detail: messageOf(error) };
     }
@@ -96,13 +68,12 @@ export function createValidatorClient(options: ValidatorClientOptions): Validato
   }
 
   async function deleteInstance(chuteId: string, instanceId: string): Promise<void> {
-    const path = `/instances/${encodeURIComponent(chuteId)}/${encodeURIComponent(instanceId)}`;
-    await expect({ method: 'DELETE', path, purpose: 'instances' }, (answer) => isSuccess(answer) || isMissing(answer));
+    await remove(`/instances/${encodeURIComponent(chuteId)}/${encodeURIComponent(instanceId)}`, 'instances');
   }
 
   async function chute(chuteId: string, version: string) {
     const path = `/miner/chutes/${encodeURIComponent(chuteId)}/${encodeURIComponent(version)}`;
-    const call: Call = { method: 'GET', path, purpose: 'miner', attempts: readAttempts };
+    const call: Call = { method: 'GET', path, purpose: 'miner', attempts: idempotentAttempts };
     const answer = await expect(call, (given) => isSuccess(given) || isMissing(given));
     if (isMissing(answer)) return undefined;
     try {
@@ -113,7 +84,7 @@ export function createValidatorClient(options: ValidatorClientOptions): Validato
   }
 
   async function supportedGpus(): Promise<ReadonlySet<string>> {
-    const call: Call = { method: 'GET', path: '/nodes/supported', attempts: readAttempts };
+    const call: Call = { method: 'GET', path: '/nodes/supported', attempts: idempotentAttempts };
     return new Set(Object.keys(read(call, z.record(z.string(), z.unknown()), await expect(call))));
   }
 
@@ -130,7 +101,7 @@ export function createValidatorClient(options: ValidatorClientOptions): Validato
 
   async function verificationStatus(taskId: string): Promise<VerificationStatus> {
     const path = `/nodes/verification_status?${new URLSearchParams({ task_id: taskId })}`;
-    const call: Call = { method: 'GET', path, purpose: 'graval', attempts: readAttempts };
+    const call: Call = { method: 'GET', path, purpose: 'graval', attempts: idempotentAttempts };
     const { status, error, detail } = read(call, statusAnswer, await expect(call));
     if (status === 'pending' || status === 'verified') return { status };
     const said = error ?? detail;
@@ -138,17 +109,22 @@ export function createValidatorClient(options: ValidatorClientOptions): Validato
     return { status: 'failed', detail: text.slice(0, 1000) };
   }
 
-  async function forgetGpu(gpuId: string): Promise<void> {
-    const call: Call = { method: 'DELETE', path: `/nodes/${encodeURIComponent(gpuId)}`, purpose: 'nodes' };
-    await expect(call, (answer) => isSuccess(answer) || isMissing(answer));
+  async function advertiseServer(
+    server: { serverId: string; name: string; host: string },
+    gpus: readonly NodeArgs[],
+  ): Promise<void> {
+    const body = { host: server.host, id: server.serverId, name: server.name, gpus: gpus.map(compact) };
+    await expect({ method: 'POST', path: '/servers/', body });
   }
 
   async function forgetServer(serverId: string, gpuIds: readonly string[]): Promise<void> {
-    const call: Call = { method: 'DELETE', path: `/servers/${encodeURIComponent(serverId)}`, purpose: 'tee' };
+    const path = `/servers/${encodeURIComponent(serverId)}`;
+    const call: Call = { method: 'DELETE', path, purpose: 'tee', attempts: idempotentAttempts };
     const answer = await expect(call, (given) => isSuccess(given) || given.status === 404 || given.status === 405);
     if (isSuccess(answer)) return;
     const failures: unknown[] = [];
-    for (const gpuId of gpuIds) await forgetGpu(gpuId).catch((error: unknown) => failures.push(error));
+    for (const gpuId of gpuIds)
+      await remove(`/nodes/${encodeURIComponent(gpuId)}`, 'nodes').catch((error: unknown) => failures.push(error));
     if (failures.length === 1) throw failures[0];
     if (failures.length > 1) {
       const message = `${failures.length} of ${gpuIds.length} GPUs could not be deleted: ${messageOf(failures[0])}`;
@@ -164,6 +140,9 @@ export function createValidatorClient(options: ValidatorClientOptions): Validato
     supportedGpus,
     advertiseNodes,
     verificationStatus,
+    advertiseServer,
     forgetServer,
+    ...announcements(calls),
+    ...remote(calls),
   };
 }

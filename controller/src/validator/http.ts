@@ -20,7 +20,7 @@ export interface Timeouts {
 export const defaultTimeouts: Timeouts = { requestMs: 30_000, feedMs: 120_000 };
 
 export interface Call {
-  method: 'GET' | 'POST' | 'DELETE';
+  method: 'GET' | 'POST' | 'PATCH' | 'DELETE';
   /** Path and query below the validator's `api`. */
   path: string;
   /** Purpose word to sign; requests with neither purpose nor body go unsigned. */
@@ -28,7 +28,7 @@ export interface Call {
   /** Sent as JSON; its hash is what is signed. */
   body?: unknown;
   timeoutMs?: number;
-  /** Attempts before a connection error is reported; more than one only for reads. */
+  /** Attempts before a connection error is reported; more than one only for what may arrive twice. */
   attempts?: number;
 }
 
