@@ -1,7 +1,7 @@
 // The program as a process, against a whole miner with a simulated validator and cluster: a server's life from add-node to delete-node.
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -20,8 +20,8 @@ interface Context {
   miner: Awaited<ReturnType<typeof runAll>>;
   name: string;
   validatorHotkey: string;
-  hotkeyStart: string;
   repository: string;
+  folder: string;
   cli(...args: string[]): Promise<{ code: number | null; stdout: string; stderr: string }>;
   close(): Promise<void>;
 }
@@ -70,8 +70,8 @@ test.before(async (context) => {
     miner,
     name: world.servers[0]?.name ?? '',
     validatorHotkey: folder.validator.address,
-    hotkeyStart: folder.miner.address.slice(0, 6),
     repository: folder.repository,
+    folder: parent,
     cli,
     async close() {
       await miner.stop();
@@ -140,6 +140,22 @@ test('lock and unlock change what is shown', async ({ cli, name }) => {
   assert.is((await cli('lock', '--name', name)).stdout, `Server ${name} lock status is now: True\n`);
   assert.match((await cli('node', 'show', name)).stdout, /Locked +│ Yes/);
   assert.is((await cli('unlock', '--name', name)).stdout, `Server ${name} lock status is now: False\n`);
+});
+
+test('sync-kubeconfig and sync-node-kubeconfig give access to the server, and agree', async ({
+  cli,
+  name,
+  world,
+  folder,
+}) => {
+  const path = join(folder, 'kubeconfig');
+  const synced = await cli('sync-kubeconfig', '--yes', '--path', path);
+  assert.is(synced.code, 0, synced.stderr);
+  assert.match(readFileSync(path, 'utf8'), new RegExp(`name: ${name}\\n`));
+  assert.is(statSync(path).mode & 0o777, 0o600);
+  const agent = ['--agent-api', world.cluster.agentUrl(name), '--context-name', name];
+  const fromAgent = await cli('sync-node-kubeconfig', ...agent, '--yes', '--path', path);
+  assert.is(fromAgent.code, 0, fromAgent.stderr);
 });
 
 test('a deployment that was decided is in status and list, why explains it, and purge removes it', async (context) => {

@@ -1,12 +1,10 @@
 // How a call ends: the exit code tells the kind of failure, stderr says it in one sentence with a code and a hint, and no key material.
 
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { prepare, type TestContext } from './testing/context.ts';
-import { deployment, server } from './testing/shapes.ts';
-import { miner, sendJson, stream, type Upstream } from './testing/upstream.ts';
+import { server } from './testing/shapes.ts';
+import { sendJson, stream, type Upstream } from './testing/upstream.ts';
 
 const test = suite<TestContext>('exit codes');
 prepare(test);
