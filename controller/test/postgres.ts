@@ -14,8 +14,8 @@ export interface TestPostgres {
   url: string;
   /** Ends the server (or drops the database) and removes its files. May be called again. */
   stop(): Promise<void>;
-  /** Every connection breaks and the server is back at the same address. */
-  restart(): Promise<void>;
+  /** Every connection breaks and the server is back at the same address, after `whileAway` if that is given. */
+  restart(whileAway?: () => Promise<void>): Promise<void>;
 }
 
 interface Account {
@@ -99,7 +99,8 @@ function run({ folder, bin, port, other }: Cluster): Promise<ChildProcess> {
     // Read to the end of its life, or the server would wait for room in the pipe.
     child.stderr?.on('data', (chunk: Buffer) => {
       log = (log + chunk).slice(-4000);
-      if (log.includes('FATAL')) fail();
+      // A client that knocks too early is refused with this word too.
+      if (/FATAL:(?! {2}the database system is starting up)/.test(log)) fail();
       if (!log.includes('ready to accept connections')) return;
       clearTimeout(timer);
       resolve(child);
@@ -136,9 +137,13 @@ async function startCluster(): Promise<TestPostgres> {
     return {
       url: `postgres://postgres@127.0.0.1:${cluster.port}/postgres`,
       stop: () => end(child, 'remove'),
-      restart: async () => {
+      restart: async (whileAway) => {
         await end(child, 'keep');
-        child = await run(cluster);
+        try {
+          await whileAway?.();
+        } finally {
+          child = await run(cluster);
+        }
       },
     };
   } catch (error) {
@@ -147,7 +152,7 @@ async function startCluster(): Promise<TestPostgres> {
   }
 }
 
-/** A database of its own on a server that is there already; its `restart` breaks the connections to this database. */
+/** A database of its own on a server that is there already; its `restart` only breaks the connections to this database. */
 async function useServer(server: string): Promise<TestPostgres> {
   const name = `miner_test_${randomUUID().replaceAll('-', '')}`;
   const asAdmin = async (statement: string) => {
@@ -160,7 +165,10 @@ async function useServer(server: string): Promise<TestPostgres> {
   return {
     url: url.href,
     stop: () => asAdmin(`drop database if exists ${name} with (force)`),
-    restart: () => asAdmin(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`),
+    async restart(whileAway) {
+      if (whileAway) throw new Error('the server of DATABASE_URL_TEST cannot be stopped');
+      await asAdmin(`select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}'`);
+    },
   };
 }
 

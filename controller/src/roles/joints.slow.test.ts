@@ -6,108 +6,52 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createMinerApi, type MinerApi } from '@miner/cli/miner-api.ts';
-import { openFolder } from '@miner/simulator/demo/folder.ts';
-import { parseOptions } from '@miner/simulator/demo/options.ts';
-import { minerYaml, prepareRun } from '@miner/simulator/demo/runstate.ts';
-import { type DemoWorld, startWorld } from '@miner/simulator/demo/world.ts';
-import type { ChuteView } from '@miner/simulator/validator/views.ts';
+import type { DemoWorld } from '@miner/simulator/demo/world.ts';
 import pino from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { needsLaunchToken } from '../domain/version.ts';
-import { type RunningMiner, runAll } from './all.ts';
-import type { Status } from './status.ts';
+import { runAll } from './all.ts';
+import { addServer, coldChute, git, type Scene, startScene, statusOf, until } from './testing/scene.ts';
 
 interface Context {
+  scene: Scene;
   world: DemoWorld;
-  miner: RunningMiner;
   api: MinerApi;
   repository: string;
-  validatorHotkey: string;
   close(): Promise<void>;
 }
 
 const joints = suite<Context>('joints');
 
 joints.before(async (context) => {
-  const parent = mkdtempSync(join(tmpdir(), 'joints-'));
-  const folder = await openFolder(join(parent, 'run'));
-  const { state, clockEpoch } = await prepareRun(parseOptions(['--servers', '1', '--speed', '120']), folder);
-  folder.writeMinerYaml(minerYaml(folder, state));
-  const world = await startWorld(folder, state, clockEpoch);
+  const scene = await startScene(1);
+  const { folder, world, clockEpoch, speed } = scene;
   const miner = await runAll({
     dir: folder.path,
     hotkeyFile: folder.hotkeyFile,
     template: folder.template,
     port: 0,
-    clockSpeed: state.speed,
+    clockSpeed: speed,
     clockEpoch,
     log: pino({ level: 'silent' }),
   });
-  const api = createMinerApi(miner.url, folder.miner);
   async function close(): Promise<void> {
     await miner.stop();
-    await world.close();
-    await folder.release();
-    rmSync(parent, { recursive: true, force: true });
+    await scene.close();
   }
-  Object.assign(context, {
-    world,
-    miner,
-    api,
-    repository: folder.repository,
-    validatorHotkey: folder.validator.address,
-    close,
-  });
+  const api = createMinerApi(miner.url, folder.miner);
+  Object.assign(context, { scene, world, api, repository: folder.repository, close });
 });
 
 joints.after((context) => context.close());
 
-async function until<T>(
-  look: () => Promise<T | undefined> | T | undefined,
-  what: string,
-  timeoutMs = 30_000,
-): Promise<T> {
-  for (const deadline = Date.now() + timeoutMs; Date.now() < deadline; ) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-  throw new Error(`not seen within ${timeoutMs} ms: ${what}`);
-}
-
-const statusOf = async ({ api }: Context) => (await api.get('/status')) as Status;
-
-function git(repository: string, ...args: string[]): string {
-  return execFileSync('git', ['-C', repository, ...args], { encoding: 'utf8' });
-}
-
-/** A chute for one GPU of the server, of which the miner runs nothing. */
-function coldChute({ world }: Context): ChuteView | undefined {
-  const [server] = world.servers;
-  return world.validator.chutes().find((one) => {
-    const fits = one.gpuCount === 1 && one.supportedGpus.includes(server?.gpuShortRef ?? '');
-    return fits && one.isPublic && !one.jobOnly && !one.disabled && one.own === 0 && needsLaunchToken(one);
-  });
-}
-
 joints(
   'a server is added through the signed API with streamed progress, and stands on main, in the store and at the validator',
   async (context) => {
-    const { world, api, repository, validatorHotkey } = context;
+    const { scene, world, api, repository } = context;
     const [server] = world.servers;
     assert.ok(server);
-    const messages: string[] = [];
-    await api.addNode(
-      {
-        name: server.name,
-        validator: validatorHotkey,
-        hourly_cost: server.hourlyCost,
-        gpu_short_ref: server.gpuShortRef,
-        agent_api: world.cluster.agentUrl(server.name),
-      },
-      ({ message }) => messages.push(message),
-    );
+    const messages = await addServer(api, scene);
     assert.match(messages.at(-1) ?? '', /completed server bootstrapping in \d+ seconds/);
     assert.ok(messages.length > 5, 'progress comes step by step');
     assert.match(
@@ -127,7 +71,7 @@ joints('an event alone starts the chain, and events alone tell the miner how it 
   const { world, repository } = context;
   const { validator, cluster, servers } = world;
   const [server] = servers;
-  const chute = coldChute(context);
+  const chute = coldChute(context.world);
   assert.ok(chute);
   validator.setOthers(chute.chuteId, 0);
   validator.setTarget(chute.chuteId, 1);
@@ -230,7 +174,7 @@ joints('pausing by a commit on main stops new deployments until it is taken back
     inCopy('push', '-q', 'origin', 'main');
     await until(async () => (await statusOf(context)).mode === 'paused', 'paused');
     const before = git(repository, 'rev-parse', 'live');
-    const chute = coldChute(context);
+    const chute = coldChute(context.world);
     assert.ok(chute);
     world.validator.setTarget(chute.chuteId, chute.activeTotal + 1);
     await new Promise((resolve) => setTimeout(resolve, 2500));

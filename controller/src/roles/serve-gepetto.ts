@@ -7,6 +7,7 @@ import { connectLink } from '../link/client.ts';
 import { createMetrics } from '../metrics/metrics.ts';
 import { connectionHelp, connectionOptions, openConnections } from './connections.ts';
 import { type GepettoParts, startGepetto } from './gepetto.ts';
+import { createReadiness } from './readiness.ts';
 import { type OptionValues, optional, type Role, type RunningRole, required, wholeNumber } from './role.ts';
 
 /** The controller is silent for longer than one long wait of the link. */
@@ -40,15 +41,11 @@ export async function serveGepetto(values: OptionValues, log: Logger = pino()): 
       lookup = found;
     },
   });
+  const readiness = createReadiness({ store, bus, feeds: () => new Map(), connected: () => false, clock: systemClock });
   const app = fastify({ logger: false, forceCloseConnections: true });
   app.get('/healthz', async () => ({ status: 'ok' }));
   app.get('/readyz', async (_request, reply) => {
-    const { redis, journal } = bus.health();
-    const parts = [
-      { part: 'controller', ok: client.silentFor() < lateMs },
-      { part: 'redis', ok: redis.state === 'up' },
-      { part: 'store', ok: journal.state === 'up' },
-    ];
+    const parts = [{ part: 'controller', ok: client.silentFor() < lateMs }, ...(await readiness())];
     const ready = parts.every(({ ok }) => ok);
     return reply.code(ready ? 200 : 503).send({ status: ready ? 'ready' : 'not ready', parts });
   });
