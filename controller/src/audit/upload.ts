@@ -55,7 +55,8 @@ export function createUploader({ api, signer, clock, timeoutMs = 60_000 }: Uploa
         headers: {
           ...validatorHeaders(signer, { body }, clock),
           'Content-Type': 'application/json',
-          ...(block === undefined ? {} : { 'X-Chutes-Block': String(block) }),
+          // Validators demand a number; there is nothing of ours in block 0.
+          'X-Chutes-Block': String(block ?? 0),
         },
         body: Uint8Array.from(body),
         redirect: 'manual',

@@ -125,7 +125,7 @@ export const role: Role = {
   --prometheus URL     where the invocations are counted; without it the report says that it has no metrics
   --chain URL          node of the chain (ws or wss) where the hash is committed; without it reports are kept and not uploaded
   --netuid N           subnet (default: 64)
-  --no-chain           upload without a commitment
+  --no-chain           upload without a commitment, as of block 0
   --hour TIME          this hour of UTC only, such as 2026-11-22T15 (default: the last one, and those that were missed)
   --backfill N         how many hours back missed ones are filled (default: 24)`,
   options: {

@@ -105,6 +105,16 @@ for (const generation of ['v25', 'v26'] as const) {
     const mine = keeper.feeds().instances.items.get(instanceId);
     assert.equal([mine?.chuteId, mine?.active, mine?.verifiedAt !== undefined], [chuteId, true, true]);
     assert.is(keeper.feeds().nodes.items.size, 2);
+    const servers = await client.servers();
+    assert.equal(
+      servers?.map(({ serverId, gpuIds }) => [serverId, gpuIds.length]),
+      generation === 'v26' ? [['s1', 2]] : undefined,
+    );
+    const running = (await client.inventory()).filter((gpu) => gpu.chuteId === chuteId);
+    assert.equal(
+      running.map(({ gpuId, active }) => [gpuId, active]),
+      [[node.devices[0]?.uuid, true]],
+    );
 
     validator.setOutage('error');
     await keeper.refresh();
@@ -119,6 +129,9 @@ for (const generation of ['v25', 'v26'] as const) {
     await client.deleteInstance(chuteId, instanceId);
     await heard('instance_deleted');
     await client.deleteInstance(chuteId, instanceId);
+    const cooldown = (await client.thrashCooldowns()).get(chuteId);
+    assert.is(cooldown !== undefined && cooldown > clock.now(), generation === 'v26');
+    await client.deleteJob('00000000-0000-4000-8000-000000000000');
     await keeper.refresh();
     assert.is(keeper.feeds().instances.items.size, 0);
     await client.forgetServer(
