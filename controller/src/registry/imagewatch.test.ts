@@ -10,6 +10,9 @@ import { startTestCluster, type TestCluster, until } from '../kubernetes/testclu
 import { nodeCluster, watchImages } from './imagewatch.ts';
 import { createPlacedPods } from './placed.ts';
 
+const limitMs = 30_000;
+const soon = (what: string, holds: () => boolean) => until(what, holds, limitMs);
+
 const validator = '5fhnew46xgxgs5muiveu4sbtygbzmstuspzc92uhjjm694ty';
 
 interface Scene {
@@ -65,53 +68,53 @@ test('images of chutes on the own node are known, from the list and from the wat
   member.create('pods', pod('before', node, 'alice/before'));
   member.create('pods', pod('elsewhere', 'another-node', 'alice/elsewhere'));
   const { placed, watch } = follow(scene);
-  await until('the list', () => placed.allows(validator, 'alice/before'));
-  await until('the watch', () => cluster.requests.some(({ query }) => query.get('watch') === 'true'));
+  await soon('the list', () => placed.allows(validator, 'alice/before'));
+  await soon('the watch', () => cluster.requests.some(({ query }) => query.get('watch') === 'true'));
   assert.ok(watch.listedAt());
   member.create('pods', pod('after', node, 'alice/after'));
-  await until('the event', () => placed.allows(validator, 'alice/after'));
+  await soon('the event', () => placed.allows(validator, 'alice/after'));
   member.remove('pods', 'before', { gracePeriodSeconds: 0 });
-  await until('the removal', () => !placed.allows(validator, 'alice/before'));
+  await soon('the removal', () => !placed.allows(validator, 'alice/before'));
   assert.not(placed.allows(validator, 'alice/elsewhere'));
 });
 
 test('a watch that is cut is replaced', async (scene) => {
   const { cluster, node } = scene;
   const { placed } = follow(scene, hurried);
-  await until('the watch', () => cluster.requests.some(({ query }) => query.get('watch') === 'true'));
+  await soon('the watch', () => cluster.requests.some(({ query }) => query.get('watch') === 'true'));
   cluster.disconnect(node);
   cluster.member(node).create('pods', pod('after', node, 'alice/after'));
-  await until('the news', () => placed.allows(validator, 'alice/after'));
+  await soon('the news', () => placed.allows(validator, 'alice/after'));
 });
 
 test('while the API does not answer, the last good list stays', async (scene) => {
   const { cluster, node } = scene;
   cluster.member(node).create('pods', pod('before', node, 'alice/before'));
   const { placed, failures } = follow(scene, hurried);
-  await until('the list', () => placed.allows(validator, 'alice/before'));
+  await soon('the list', () => placed.allows(validator, 'alice/before'));
   cluster.intercept = (_seen, response) => {
     response.destroy();
     return true;
   };
   cluster.disconnect(node);
-  await until('three failures', () => failures.length >= 3);
+  await soon('three failures', () => failures.length >= 3);
   assert.ok(placed.allows(validator, 'alice/before'));
   cluster.intercept = () => false;
   cluster.member(node).remove('pods', 'before', { gracePeriodSeconds: 0 });
-  await until('the removal', () => !placed.allows(validator, 'alice/before'));
+  await soon('the removal', () => !placed.allows(validator, 'alice/before'));
 });
 
 test('an answer that is no list leaves what is known', async (scene) => {
   const { cluster, node } = scene;
   cluster.member(node).create('pods', pod('before', node, 'alice/before'));
   const { placed, failures } = follow(scene, hurried);
-  await until('the list', () => placed.allows(validator, 'alice/before'));
+  await soon('the list', () => placed.allows(validator, 'alice/before'));
   cluster.intercept = (_seen, response) => {
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}');
     return true;
   };
   cluster.disconnect(node);
-  await until('three failures', () => failures.length >= 3);
+  await soon('three failures', () => failures.length >= 3);
   assert.ok(placed.allows(validator, 'alice/before'));
 });
 

@@ -19,6 +19,9 @@ import { digestOf, manifestType, type PushedImage, pushImage, startOciRegistry }
 import { freePort, type RunningProcess, startProcess } from './testing/processes.ts';
 import { startValidatorRegistry, type ValidatorRegistry } from './testing/validator-registry.ts';
 
+const limitMs = 30_000;
+const soon = (what: string, holds: () => boolean) => until(what, holds, limitMs);
+
 const seed = '07'.repeat(32);
 const signer = createSigner(Buffer.from(seed, 'hex'));
 const validators = {
@@ -170,7 +173,7 @@ for (const validator of ['a', 'b'] as const) {
       JSON.parse(first.body.toString()).config.digest,
       JSON.parse(first.body.toString()).layers[0].digest,
     ]);
-    await until('all told', () => asked()[names.indexOf(validator)] === (before[names.indexOf(validator)] ?? 0) + 4);
+    await soon('all told', () => asked()[names.indexOf(validator)] === (before[names.indexOf(validator)] ?? 0) + 4);
     for (const seen of fronts[validator].requests().slice(-4)) {
       assert.is(seen.status, 200, seen.why ?? '');
       assert.is(seen.sni, `registry-${validator}.test`);

@@ -9,6 +9,9 @@ import { startTestCluster, until } from '../kubernetes/testcluster.ts';
 import { createSigner } from '../signing/sr25519.ts';
 import { type RegistryAuthRoleOptions, role, runRegistryAuth } from './registry-auth.ts';
 
+const limitMs = 30_000;
+const soon = (what: string, holds: () => boolean) => until(what, holds, limitMs);
+
 const seed = '07'.repeat(32);
 const own = createSigner(Buffer.from(seed, 'hex')).address;
 const validator = '5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty';
@@ -60,7 +63,7 @@ test('it is ready once the pods of the node are listed, and answers with validat
       const poll = setInterval(async () => {
         ready = (await fetch(`${running.statusUrl}/readyz`)).status;
       }, 10);
-      await until('ready', () => ready === 200).finally(() => clearInterval(poll));
+      await soon('ready', () => ready === 200).finally(() => clearInterval(poll));
       const { port } = new URL(running.url);
       assert.is((await fetch(`http://127.0.0.1:${port}/registry/auth`)).status, 401, 'the host is no validator');
     } finally {
