@@ -6,6 +6,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { runAgent } from '../roles/agent.ts';
 import { managementHeaders, validatorHeaders } from '../signing/sign.ts';
+import { fetchKubeconfig } from '../verification/agent.ts';
 import {
   call,
   cluster,
@@ -65,6 +66,10 @@ test('the miner gets the kubeconfig that the Secret holds, and the log shows non
   const answer = await call(url, 'GET', '/config/kubeconfig', { purpose: 'registration' });
   assert.equal(answer, { status: 200, body: { kubeconfig } });
   for (const secret of ['top-secret', seed, 'service-account-token']) assert.not(lines.join('').includes(secret));
+});
+
+test('the controller reads it with its own client', async ({ url }) => {
+  assert.is(await fetchKubeconfig(url, miner), kubeconfig);
 });
 
 const path = '/api/v1/namespaces/default/secrets/miner-kubeconfig';
