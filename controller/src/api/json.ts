@@ -14,6 +14,8 @@ export function exact(value: bigint): { rawJSON: string } {
   return JSON.rawJSON(value.toString());
 }
 
+export const jsonType = 'application/json; charset=utf-8';
+
 export function sendJson(reply: FastifyReply, value: unknown): FastifyReply {
-  return reply.type('application/json; charset=utf-8').send(JSON.stringify(value));
+  return reply.type(jsonType).send(JSON.stringify(value));
 }

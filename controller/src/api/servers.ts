@@ -6,8 +6,9 @@ import { messageOf } from '../domain/errors.ts';
 import { addServer } from './add-server.ts';
 import type { RouteFacts } from './facts.ts';
 import { findServer, readInventory, setLocked } from './inventory.ts';
-import { sendJson } from './json.ts';
+import { jsonType, sendJson } from './json.ts';
 import { mergeKubeconfigs } from './kubeconfig.ts';
+import { shareReads, writeServers } from './listing.ts';
 import type { ApiOptions } from './options.ts';
 import * as schemas from './schemas.ts';
 import { deploymentShape, serverShape } from './shapes.ts';
@@ -67,13 +68,8 @@ const kubeconfig = route('kubeconfig', {
 export function addServerRoutes(app: FastifyInstance, options: ApiOptions): void {
   const { nodes, changed, log } = options;
 
-  app.get('/servers/', list, async (_request, reply) => {
-    const inventory = await readInventory(options);
-    return sendJson(
-      reply,
-      inventory.servers.map((server) => serverShape(server, inventory)),
-    );
-  });
+  const listing = shareReads(async () => writeServers(await readInventory(options)));
+  app.get('/servers/', list, async (_request, reply) => reply.type(jsonType).send(await listing()));
 
   app.post('/servers/', add, (request, reply) => addServer(request, reply, options));
 
