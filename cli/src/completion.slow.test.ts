@@ -1,8 +1,7 @@
 // Completion as a shell asks for it: the program as a process, with names from the miner API.
 
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -63,7 +62,7 @@ test('GPU refs are offered without a miner, and a miner that is down is no noise
 });
 
 for (const shell of ['bash', 'zsh', 'fish']) {
-  test(`the script for ${shell} is printed, shown and installed`, async ({ cli, folder, env }) => {
+  test(`the script for ${shell} is printed, shown and installed`, async ({ cli, folder }) => {
     const printed = await cli(`completion ${shell}`);
     assert.is(printed.code, 0);
     assert.match(printed.stdout, /chutes-miner complete -- /);
@@ -73,10 +72,38 @@ for (const shell of ['bash', 'zsh', 'fish']) {
     const path = /installed in (.*)\n/.exec(installed.stdout)?.[1] ?? '';
     assert.ok(path.startsWith(folder) && existsSync(path), path);
     assert.is(readFileSync(path, 'utf8'), printed.stdout);
-    if (shell === 'bash') {
-      const checked = spawnSync('bash', ['-n', join(path)], { env: { ...env, PATH: process.env.PATH } });
-      assert.is(checked.status, 0, String(checked.stderr));
+  });
+}
+
+const lines: [line: string, words: string[], offered: string[]][] = [
+  ['a word that was begun', ['node', 'lo'], ['lock']],
+  ['an empty word', ['node', 'lock', ''], ['gpu-0']],
+  ['a value after =', ['lock', '--name', '=', 'gpu'], ['gpu-0']],
+  ['nothing after =', ['lock', '--name', '='], ['gpu-0']],
+];
+
+for (const [what, words, offered] of lines) {
+  test(`bash alone, without its completion package, is offered the right words for ${what}`, async ({
+    env,
+    upstream,
+  }) => {
+    upstream.on('GET /servers/', [server('gpu-0')]);
+    const quoted = ['chutes-miner', ...words].map((word) => `'${word}'`).join(' ');
+    const script = [
+      `chutes-miner() { '${process.execPath}' '${program}' "$@"; }`,
+      'source <(chutes-miner completion bash)',
+      `COMP_WORDS=(${quoted}); COMP_CWORD=${words.length}`,
+      `_chutes_miner; printf '%s\\n' "\${COMPREPLY[@]}"`,
+    ].join('\n');
+    const child = spawn('bash', ['--norc', '-c', script], { env: { PATH: process.env.PATH, ...env } });
+    let output = '';
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk: Buffer) => {
+        output += chunk;
+      });
     }
+    await new Promise((resolve) => child.on('close', resolve));
+    assert.equal(output.trim().split('\n'), offered);
   });
 }
 

@@ -3,6 +3,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join } from 'node:path';
+import { bashScript } from '../bash-completion.ts';
 import { type CommandModule, type Context, flag, type Io } from '../command.ts';
 import { usageError } from '../errors.ts';
 
@@ -26,6 +27,7 @@ function fileOf(shell: Shell, io: Io): string {
 }
 
 async function scriptFor(shell: Shell): Promise<string> {
+  if (shell === 'bash') return bashScript;
   // The library prints; the script is wanted as text.
   const { RootCommand } = await import('@bomb.sh/tab');
   const { log } = console;
