@@ -37,6 +37,8 @@ function connect(url: string, limits: PostgresLimits, max: number, settings: Rec
     // Seconds before the next try after so many failed ones. Calls wait for it, so it stays short: the driver's own goes up to 20.
     backoff: (failures: number) => Math.min(0.1 * failures, 1),
     onnotice: () => undefined,
+    // Asking for them when a connection is made leaves a rejection that nobody catches when the server goes away just then.
+    fetch_types: false,
     // Whatever the settings of role and database are, times are written in a form that Date.parse reads.
     connection: { application_name: 'chutes-miner', DateStyle: 'ISO', TimeZone: 'UTC', ...settings },
   });
