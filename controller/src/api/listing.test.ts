@@ -21,10 +21,10 @@ function inventoryOf(servers: Server[], rows: Inventory['deployments']): Invento
 /** Server `n` has the GPUs `10n` and up. */
 const inventories = fc
   .record({
-    gpus: fc.array(fc.nat(4), { maxLength: 60 }),
+    gpus: fc.array(fc.nat(4), { maxLength: 120, size: 'max' }),
     rows: fc.array(
       fc.record({
-        on: fc.nat(70),
+        on: fc.nat(130),
         gpus: fc.uniqueArray(fc.nat(4), { maxLength: 3 }),
         known: fc.boolean(),
         version: fc.string(),
@@ -69,7 +69,7 @@ test('other work goes on while a large fleet is written', async () => {
   count();
   await writeServers(inventoryOf(servers, []));
   writing = false;
-  assert.ok(turns > 5, `${turns} turns`);
+  assert.ok(turns >= 5, `${turns} turns`);
 });
 
 /** Reads that end when they are told to. */

@@ -36,7 +36,7 @@ function isoTimeOrNull(ms: number | undefined): string | null {
   return ms === undefined ? null : isoTime(ms);
 }
 
-export function gpuShape(gpu: Gpu, server: Server, { holders }: Inventory) {
+function gpuShape(gpu: Gpu, server: Server, { holders }: Inventory) {
   return {
     gpu_id: gpu.gpuId,
     validator: server.validator,
@@ -49,7 +49,7 @@ export function gpuShape(gpu: Gpu, server: Server, { holders }: Inventory) {
 }
 
 /** A chute the store no longer knows is shown with the little that is certain. */
-export function chuteShape(row: DeploymentLifecycle, chute: Chute | undefined) {
+function chuteShape(row: DeploymentLifecycle, chute: Chute | undefined) {
   return {
     chute_id: row.chuteId,
     validator: row.validator,
@@ -67,13 +67,10 @@ export function chuteShape(row: DeploymentLifecycle, chute: Chute | undefined) {
   };
 }
 
-/** GPUs of the deployment, as its server knows them. */
-export function gpusOf(row: DeploymentLifecycle, server: Server | undefined): readonly Gpu[] {
-  return server?.gpus.filter(({ gpuId }) => row.gpuIds.includes(gpuId)) ?? [];
-}
-
-export function deploymentColumns(row: DeploymentLifecycle, { byName, chutes }: Inventory) {
-  const server = byName.get(row.server);
+export function deploymentShape(row: DeploymentLifecycle, inventory: Inventory) {
+  const server = inventory.byName.get(row.server);
+  const chute = inventory.chutes.get(row.chuteId);
+  const gpus = server?.gpus.filter(({ gpuId }) => row.gpuIds.includes(gpuId)) ?? [];
   return {
     deployment_id: row.deploymentId,
     instance_id: row.instanceId ?? null,
@@ -90,20 +87,14 @@ export function deploymentColumns(row: DeploymentLifecycle, { byName, chutes }: 
     job_id: row.jobId ?? null,
     config_id: row.configId ?? null,
     created_at: isoTime(row.plannedAt),
-    preemptible: row.jobId === undefined && (chutes.get(row.chuteId)?.preemptible ?? true),
+    preemptible: row.jobId === undefined && (chute?.preemptible ?? true),
+    gpus: server ? gpus.map((gpu) => gpuShape(gpu, server, inventory)) : [],
+    chute: chuteShape(row, chute),
   };
 }
 
-export function deploymentShape(row: DeploymentLifecycle, inventory: Inventory) {
-  const server = inventory.byName.get(row.server);
-  return {
-    ...deploymentColumns(row, inventory),
-    gpus: server ? gpusOf(row, server).map((gpu) => gpuShape(gpu, server, inventory)) : [],
-    chute: chuteShape(row, inventory.chutes.get(row.chuteId)),
-  };
-}
-
-export function serverColumns(server: Server, { health }: Inventory) {
+export function serverShape(server: Server, inventory: Inventory) {
+  const deployments = inventory.onServer.get(server.name) ?? [];
   return {
     server_id: server.serverId,
     validator: server.validator,
@@ -111,7 +102,7 @@ export function serverColumns(server: Server, { health }: Inventory) {
     ip_address: server.ip,
     agent_api: server.agentApi ?? null,
     verification_port: server.verificationPort ?? null,
-    status: healthNames[health.get(server.name)?.state ?? 'unknown'],
+    status: healthNames[inventory.health.get(server.name)?.state ?? 'unknown'],
     created_at: isoTime(server.createdAt),
     labels: {
       'chutes/external-ip': server.ip,
@@ -126,14 +117,8 @@ export function serverColumns(server: Server, { health }: Inventory) {
     hourly_cost: server.hourlyCost,
     locked: server.locked,
     is_tee: server.tee,
-  };
-}
-
-export function serverShape(server: Server, inventory: Inventory) {
-  return {
-    ...serverColumns(server, inventory),
     gpus: server.gpus.map((gpu) => gpuShape(gpu, server, inventory)),
-    deployments: (inventory.onServer.get(server.name) ?? []).map((row) => deploymentShape(row, inventory)),
+    deployments: deployments.map((row) => deploymentShape(row, inventory)),
   };
 }
 
