@@ -34,7 +34,8 @@ function install() {
 
 /** Compiled code is kept between runs, which halves the time of a start; this is the first start, taken in advance. */
 function compile() {
-  const modules = ['controller/src/roles/all.ts', 'controller/src/roles/miner.ts', 'simulator/src/demo/world.ts'];
+  const roles = ['all', 'controller', 'gepetto'].map((name) => `controller/src/roles/${name}.ts`);
+  const modules = [...roles, 'simulator/src/demo/world.ts'];
   const load = modules.map((path) => `await import(${JSON.stringify(pathToFileURL(join(root, path)).href)});`);
   spawnSync(node, [quiet, '--input-type=module', '-e', `${load.join('')}process.exit(0)`], { env, stdio: 'ignore' });
 }

@@ -87,7 +87,8 @@ export type VerificationStatus = { status: 'pending' | 'verified' } | { status: 
 /** Calls of reference/protocol.md 6, for one validator. Rejects with MinerError E-VALIDATOR (it said no) or E-VALIDATOR-UNREACHABLE. */
 export interface ValidatorClient {
   readonly hotkey: string;
-  launchConfig(chuteId: string, jobId?: string): Promise<LaunchGranted | LaunchRefused>;
+  /** `serverId` lets newer validators refuse what they would refuse at the claim (protocol.md 6.4). */
+  launchConfig(chuteId: string, jobId?: string, serverId?: string): Promise<LaunchGranted | LaunchRefused>;
   /** 404 counts as done. */
   deleteInstance(chuteId: string, instanceId: string): Promise<void>;
   chute(chuteId: string, version: string): Promise<Chute | undefined>;

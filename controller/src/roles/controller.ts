@@ -117,10 +117,12 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
     log,
   });
 
+  let serverIds: ReadonlyMap<string, string> = new Map();
   let held: readonly string[] = [];
   let sweepDue = 0;
   async function upkeep(): Promise<boolean> {
     const { world, policy } = await look.snapshot();
+    serverIds = new Map(world.servers.map(({ name, serverId }) => [name, serverId]));
     inventory.reconcile(world.servers, look.main().servers, policy.removalShare);
     if (clock.now() >= sweepDue) {
       sweepDue = clock.now() + sweepMs;
@@ -177,6 +179,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
     store,
     members,
     clock,
+    serverId: (name) => serverIds.get(name),
     onOutcome: metrics.launch,
   });
   return {

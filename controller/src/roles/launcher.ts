@@ -12,6 +12,8 @@ export interface LauncherParts {
   store: Pick<Store, 'addLifecycle' | 'mark'>;
   members: Pick<Members, 'writeLaunchSecret' | 'deleteLaunchSecret'>;
   clock: Pick<Clock, 'now'>;
+  /** Node UID of a server, by its name. */
+  serverId(server: string): string | undefined;
   onOutcome?(validator: string, outcome: 'granted' | 'refused' | 'failed'): void;
 }
 
@@ -23,7 +25,7 @@ function nameOf(outcome: LaunchOutcome): 'granted' | 'refused' | 'failed' {
   return outcome.status >= 400 && outcome.status < 500 ? 'refused' : 'failed';
 }
 
-export function createLauncher({ validators, store, members, clock, onOutcome }: LauncherParts) {
+export function createLauncher({ validators, store, members, clock, serverId, onOutcome }: LauncherParts) {
   async function launchAndTell(spec: DeploymentSpec): Promise<LaunchOutcome> {
     const outcome = await launchOne(spec);
     onOutcome?.(spec.validator, nameOf(outcome));
@@ -35,7 +37,7 @@ export function createLauncher({ validators, store, members, clock, onOutcome }:
     if (!validator)
       return { granted: false, status: memberFailed, detail: `validator ${spec.validator} is not configured` };
     const plannedAt = clock.now();
-    const answer = await validator.launchConfig(spec.chuteId, spec.jobId);
+    const answer = await validator.launchConfig(spec.chuteId, spec.jobId, serverId(spec.server));
     if (!answer.granted) return answer;
     const { configId, token } = answer;
     await store.addLifecycle([{ ...lifecycleOf(spec, plannedAt), configId, tokenAt: clock.now() }]);

@@ -29,7 +29,18 @@ function launcherScene({
   const log: string[] = [];
   const launcher = createLauncher({
     clock: fixed,
-    validators: new Map([[f.validator, { launchConfig: async () => answer }]]),
+    serverId: (name) => `id of ${name}`,
+    validators: new Map([
+      [
+        f.validator,
+        {
+          async launchConfig(_chuteId: string, _jobId?: string, serverId?: string) {
+            assert.is(serverId, 'id of b');
+            return answer;
+          },
+        },
+      ],
+    ]),
     store: {
       addLifecycle: async (rows) => {
         log.push(...rows.map((row) => `row ${row.configId}`));

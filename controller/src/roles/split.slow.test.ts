@@ -117,7 +117,7 @@ split('a bounty becomes an active deployment, decided by Gepetto, launched by th
   const deploymentId = await untilActive(context, chuteId);
   assert.match(git(scene.folder.repository, 'log', '-1', '--format=%B', 'live'), new RegExp(deploymentId));
   const exposed = await (await fetch(`${gepetto.url}/metrics`)).text();
-  assert.match(exposed, /miner_decisions_total\{kind="deploy",reason="bounty"\} [1-9]/);
+  assert.match(exposed, /miner_decisions_total\{kind="deploy",reason="(bounty|scale-up)"\} [1-9]/);
 });
 
 split('a request of a person is carried out by Gepetto, and survives its restart', async (context) => {
