@@ -144,6 +144,7 @@ test('with its usual limits a flood is turned away before signatures are looked 
   const refused: string[] = [];
   let limited = 0;
   const url = await context.start({
+    limits: {},
     onRefused: (reason) => refused.push(reason),
     onLimited: () => {
       limited += 1;

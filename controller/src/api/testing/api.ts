@@ -169,6 +169,8 @@ function createOptions(context: Context): ApiOptions {
       done.push(`undeploy ${ids.join(' ')}`);
     },
     changed: () => {},
+    // A test may refuse as often as it has routes and forgeries.
+    limits: { refusals: { max: 1000, perMs: 1000 } },
     observe: () => ({ health: new Map([['gpu-0', { state: 'healthy', since: 0, syncedAt: 0 }]]) }),
   };
 }
