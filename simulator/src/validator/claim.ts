@@ -52,6 +52,9 @@ export function claimedNodes(
     if (!node || node.minerHotkey !== minerHotkey || node.verifiedAt === null) {
       return refuse(world, 403, 'gpu-not-verified', `GPU ${id} is not a verified GPU of this miner`);
     }
+    if (chute.entry.item.tee && !world.state.servers[node.serverId]?.isTee) {
+      refuse(world, 403, 'gpu-not-confidential', `GPU ${id} is not in a confidential server`);
+    }
     if (busy.has(id)) refuse(world, 409, 'gpu-in-two-instances', `GPU ${id} is in another instance`);
     if (!chute.entry.item.supported_gpus.includes(node.gpu_identifier)) {
       refuse(world, 400, 'gpu-model', `${node.gpu_identifier} cannot run ${chute.entry.item.name}`);

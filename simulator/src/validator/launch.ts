@@ -5,6 +5,7 @@ import { jwtVerify, SignJWT } from 'jose';
 import { type Answer, type Call, Refusal, type Route } from './http.ts';
 import { isUnstable } from './lifecycle.ts';
 import { type Chute, findChute, hasRoom } from './market.ts';
+import { ownServers } from './nodes.ts';
 import type { ConfigState, JobState } from './records.ts';
 import type { World } from './world.ts';
 
@@ -93,7 +94,9 @@ async function launchConfig(world: World, call: Call): Promise<Answer> {
   if (world.state.blacklist.includes(call.hotkey)) throw new Refusal(403, 'the miner is blacklisted');
   const chute = findChute(world, chuteId);
   if (!chute) throw new Refusal(404, 'no such chute');
-  if (chute.entry.item.tee) throw new Refusal(400, 'the chute needs a confidential server, and this miner has none');
+  if (chute.entry.item.tee && !ownServers(world, call.hotkey).some(({ isTee }) => isTee)) {
+    throw new Refusal(400, 'the chute needs a confidential server, and this miner has none');
+  }
   if (!jobId && chute.entry.item.cords.length === 0) throw new Refusal(400, 'the chute runs jobs only');
   const job = jobId ? takeJob(world, jobId, chuteId, call.hotkey) : undefined;
   if (!job) checkChute(world, chute, call.hotkey);

@@ -35,7 +35,8 @@ function distinct(values: readonly unknown[]): boolean {
   return new Set(values).size === values.length;
 }
 
-function checkNodes(world: World, hotkey: string, nodes: readonly NodeArgs[]): void {
+/** Throws what the validator refuses of these records. */
+export function checkNodes(world: World, hotkey: string, nodes: readonly NodeArgs[]): void {
   if (nodes.length < 1 || nodes.length > 10) throw new Refusal(400, `${nodes.length} GPUs; 1 to 10 are allowed`);
   if (!distinct(nodes.map(({ uuid }) => uuid))) throw new Refusal(400, 'a GPU is listed twice');
   if (!distinct(nodes.map(({ device_index }) => device_index))) throw new Refusal(400, 'a device_index is used twice');
@@ -54,28 +55,32 @@ function checkNodes(world: World, hotkey: string, nodes: readonly NodeArgs[]): v
   }
 }
 
+/** Take in a server with GPUs that passed all checks; none is verified yet. */
+export function storeServer(
+  world: World,
+  server: Pick<ServerState, 'serverId' | 'name' | 'minerHotkey' | 'isTee'>,
+  args: readonly NodeArgs[],
+): NodeState[] {
+  const { serverId, minerHotkey } = server;
+  const now = world.clock.now();
+  const seed = String(newSeed());
+  const fresh = { seed, minerHotkey, serverId, createdAt: now, verifiedAt: null, verificationError: null };
+  const nodes = args.map((node) => ({ ...node, ...fresh }));
+  for (const node of nodes) {
+    world.state.nodes[node.uuid] = node;
+    world.state.gpuOwners[node.uuid] = { minerHotkey, at: now };
+  }
+  const ip = args[0]?.verification_host ?? '';
+  world.state.servers[serverId] = { ...server, ip, createdAt: now, updatedAt: now };
+  return nodes;
+}
+
 function register(world: World, call: Call): Answer {
   const { server_id: serverId, server_name: name, nodes: args } = bodyAs(call, registration);
   const { hotkey } = call;
   if (world.state.blacklist.includes(hotkey)) throw new Refusal(403, 'the miner is blacklisted');
   checkNodes(world, hotkey, args);
-  const now = world.clock.now();
-  const seed = String(newSeed());
-  const fresh = { seed, minerHotkey: hotkey, serverId, createdAt: now, verifiedAt: null, verificationError: null };
-  const nodes = args.map((node) => ({ ...node, ...fresh }));
-  for (const node of nodes) {
-    world.state.nodes[node.uuid] = node;
-    world.state.gpuOwners[node.uuid] = { minerHotkey: hotkey, at: now };
-  }
-  const ip = args[0]?.verification_host ?? '';
-  world.state.servers[serverId] = {
-    serverId,
-    name: name ?? serverId,
-    ip,
-    minerHotkey: hotkey,
-    createdAt: now,
-    updatedAt: now,
-  };
+  const nodes = storeServer(world, { serverId, name: name ?? serverId, minerHotkey: hotkey, isTee: false }, args);
   const taskId = `${hotkey}::${randomUUID()}`;
   const nodeIds = nodes.map(({ uuid }) => uuid);
   world.state.tasks[taskId] = { taskId, minerHotkey: hotkey, nodeIds, status: 'pending', detail: null };

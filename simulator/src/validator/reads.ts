@@ -82,11 +82,11 @@ function activeInstances(world: World): Record<string, unknown>[] {
 }
 
 function serverItems(world: World, hotkey: string): Record<string, unknown>[] {
-  return ownServers(world, hotkey).map(({ serverId, name, ip, createdAt, updatedAt }) => ({
+  return ownServers(world, hotkey).map(({ serverId, name, ip, isTee = false, createdAt, updatedAt }) => ({
     server_id: serverId,
     name,
     ip,
-    is_tee: false,
+    is_tee: isTee,
     version: null,
     maintenance_pending: false,
     created_at: iso(createdAt),

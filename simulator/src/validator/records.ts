@@ -17,6 +17,8 @@ export interface ServerState {
   name: string;
   ip: string;
   minerHotkey: string;
+  /** Absent in older files. */
+  isTee?: boolean;
   createdAt: number;
   updatedAt: number;
 }

@@ -25,6 +25,7 @@ import { readRoutes } from './reads.ts';
 import type { AuditState, ValidatorState } from './records.ts';
 import { createSocket, type MinerSocket } from './socket.ts';
 import { emptyState, loadState, stateWriter } from './state.ts';
+import { teeServerRoutes } from './teeservers.ts';
 import { startVerification } from './verification.ts';
 import { type ChuteView, statsOf, type ValidatorStats, viewChutes } from './views.ts';
 import type { Generation, GravalOptions, World } from './world.ts';
@@ -121,6 +122,7 @@ export async function startValidator(options: ValidatorOptions): Promise<Simulat
   };
   const parts = [
     nodeRoutes,
+    teeServerRoutes,
     feedRoutes,
     readRoutes,
     launchRoutes,
