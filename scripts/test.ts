@@ -1,13 +1,16 @@
 // Runs test files, each in a process of its own, two at a time, and closes with `N passed, N failed`.
-// Usage: test.ts [fast|slow|golden] [part of a path …]. Fast: *.test.ts; slow: *.slow.test.ts (real servers, whole demo runs).
+// Usage: test.ts [fast|slow|long|golden|all] [part of a path …]. Fast: *.test.ts; slow: *.slow.test.ts (real servers, whole demo runs);
+// long: *.long.test.ts (outages, foreign programs, several processes). Without a tier: fast and slow, or every file that matches.
 
 import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 
 const tiers: Record<string, (file: string) => boolean> = {
-  fast: (file) => !file.endsWith('.slow.test.ts'),
+  fast: (file) => !/\.(slow|long)\.test\.ts$/.test(file),
   slow: (file) => file.endsWith('.slow.test.ts'),
+  long: (file) => file.endsWith('.long.test.ts'),
+  all: () => true,
   golden: (file) => file.endsWith('golden.test.ts'),
 };
 const fileTimeoutMs = 240_000;
@@ -44,15 +47,21 @@ function runFile(file: string): Promise<Outcome> {
   });
 }
 
+function lengthOf(file: string): number {
+  return file.endsWith('.long.test.ts') ? 2 : Number(file.endsWith('.slow.test.ts'));
+}
+
 async function main(): Promise<void> {
   const args = process.argv.slice(2);
   const tier = tiers[args[0] ?? ''] ? (args.shift() ?? '') : '';
+  const unnamed = (file: string) => args.length > 0 || lengthOf(file) < 2;
   const files = globSync('{controller,cli,manifests-src,simulator,scripts,cluster-repo-template}/**/*.test.ts', {
     exclude: (path) => path.includes('node_modules'),
   })
-    .filter((file) => (tiers[tier] ?? (() => true))(file))
+    .filter((file) => (tiers[tier] ?? unnamed)(file))
     .filter((file) => args.length === 0 || args.some((part) => file.includes(part)))
-    .sort((a, b) => Number(b.endsWith('.slow.test.ts')) - Number(a.endsWith('.slow.test.ts')) || a.localeCompare(b));
+    // What takes longest begins first, so that both workers end at about the same time.
+    .sort((a, b) => lengthOf(b) - lengthOf(a) || a.localeCompare(b));
   const queue = [...files];
   const outcomes: Outcome[] = [];
   async function worker(): Promise<void> {
