@@ -1,22 +1,14 @@
 // The command line that miners have, unmodified, against this miner: its deployments and what their instances log.
 
-import { execFileSync } from 'node:child_process';
 import { needsLaunchToken } from '@miner/controller/domain/version.ts';
 import { decodeJwt } from 'jose';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parse } from 'yaml';
 import type { SimulatedServer } from '../cluster/cluster.ts';
-import { itemsOf, send } from '../validator/testing.ts';
+import { addServers, type DeploymentRow, git, inventory, remoteInstances } from './effects.ts';
 import { upstreamCli } from './install.ts';
 import { eventually, startUpstreamWorld, type UpstreamWorld } from './world.ts';
-
-interface DeploymentRow {
-  deployment_id: string;
-  instance_id: string | null;
-  active: boolean;
-  job_id: string | null;
-}
 
 const cli = await upstreamCli();
 const test = suite(`chutes-miner-cli ${cli.version} on Python ${cli.python}, deployments`);
@@ -26,22 +18,15 @@ const [first, second] = [() => world.servers[2] as SimulatedServer, () => world.
 
 /** Deployments by server name. */
 async function deployments(): Promise<Map<string, DeploymentRow[]>> {
-  const servers = (await world.api.get('/servers/')) as { name: string; deployments: DeploymentRow[] }[];
-  return new Map(servers.map(({ name, deployments: rows }) => [name, rows]));
+  return new Map((await inventory(world)).map(({ name, deployments: rows }) => [name, rows]));
 }
 
 async function rowsOf(name: string): Promise<DeploymentRow[]> {
   return (await deployments()).get(name) ?? [];
 }
 
-async function instanceIds(): Promise<unknown[]> {
-  const feed = await send(world.validator.url, 'GET', '/miner/instances/', { tail: 'miner', key: world.miner });
-  return itemsOf(feed).map((item) => item.instance_id);
-}
-
 function liveIds(): string[] {
-  const { repository } = world.folder;
-  const paths = execFileSync('git', ['-C', repository, 'ls-tree', '-r', '--name-only', 'live'], { encoding: 'utf8' });
+  const paths = git(world, 'ls-tree', '-r', '--name-only', 'live');
   return [...paths.matchAll(/([0-9a-f-]{36})\.yaml/g)].map(([, id]) => id ?? '');
 }
 
@@ -50,7 +35,7 @@ async function areGone(rows: readonly DeploymentRow[]): Promise<void> {
   const ids = rows.map(({ deployment_id }) => deployment_id);
   await eventually(`end of ${ids.join(' ')}`, async () => {
     const shown = [...(await deployments()).values()].flat().map(({ deployment_id }) => deployment_id);
-    const instances = await instanceIds();
+    const instances = (await remoteInstances(world)).map((item) => item.instance_id);
     const left = ids.filter((id) => shown.includes(id) || liveIds().includes(id));
     const running = rows.filter(({ instance_id }) => instance_id !== null && instances.includes(instance_id));
     return left.length + running.length === 0 ? true : undefined;
@@ -59,26 +44,29 @@ async function areGone(rows: readonly DeploymentRow[]): Promise<void> {
 
 /** Every server has some, and one of them is active. */
 function atWork(): Promise<Map<string, DeploymentRow[]>> {
-  return eventually('deployments on both servers', async () => {
-    const found = await deployments();
-    const each = [first(), second()].map(({ name }) => found.get(name) ?? []);
-    return each.every((rows) => rows.length > 0) && each.flat().some(({ active }) => active) ? found : undefined;
-  });
+  let found = new Map<string, DeploymentRow[]>();
+  return eventually(
+    'deployments on both servers',
+    async () => {
+      found = await deployments();
+      const each = [first(), second()].map(({ name }) => found.get(name) ?? []);
+      return each.every((rows) => rows.length > 0) && each.flat().some(({ active }) => active) ? found : undefined;
+    },
+    () =>
+      [...found].map(([name, rows]) => `${name}: ${rows.length}, ${rows.filter((row) => row.active).length} active`),
+  );
 }
 
 test.before(async () => {
   world = await startUpstreamWorld(cli, 4);
-  const adding = [first(), second()].map(({ name, gpuShortRef, ip }) => {
-    const node = { name, validator: world.validator.hotkey, hourly_cost: 1, gpu_short_ref: gpuShortRef };
-    return world.api.addNode({ ...node, agent_api: `http://${ip}:32000` }, () => undefined);
-  });
-  await Promise.all(adding);
+  await addServers(world, [first(), second()]);
   const fitting = world.validator
     .chutes()
     .filter((chute) => chute.gpuCount === 1 && chute.isPublic && !chute.jobOnly && !chute.disabled)
     .filter((chute) => needsLaunchToken(chute))
     .filter(({ supportedGpus: refs }) => [first(), second()].every(({ gpuShortRef }) => refs.includes(gpuShortRef)));
-  for (const chute of fitting.slice(0, 3)) world.validator.setTarget(chute.chuteId, chute.activeTotal + 2);
+  // As many as there are GPUs.
+  for (const chute of fitting.slice(0, 4)) world.validator.setTarget(chute.chuteId, chute.activeTotal + 2);
 });
 test.after(async () => {
   await world?.close();
@@ -101,8 +89,7 @@ test('instance-logs follows the instance of a launch token until it is active, a
   const token = await eventually('launch token', launchToken);
   const { sub } = decodeJwt(token);
   await eventually('claim', async () => {
-    const feed = await send(world.validator.url, 'GET', '/miner/instances/', { tail: 'miner', key: world.miner });
-    return itemsOf(feed).find((item) => item.config_id === sub);
+    return (await remoteInstances(world)).find((item) => item.config_id === sub);
   });
   const command = ['instance-logs', '--jwt', token, '--validator-api', world.validator.url];
   const { code, stdout, output } = await world.chutesMiner(command);

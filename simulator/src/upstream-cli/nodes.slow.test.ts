@@ -1,12 +1,8 @@
-// The command line that miners have, unmodified, against this miner: servers, inventories, locks, kubeconfigs, and what the validator knows.
+// The command line that miners have, unmodified, against this miner: servers come and go.
 
-import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { seededRandom } from '@miner/controller/domain/random.ts';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
-import { parse } from 'yaml';
 import {
   loadModelSizes,
   makeServers,
@@ -15,18 +11,10 @@ import {
   startCluster,
 } from '../cluster/cluster.ts';
 import { devicesOf } from '../cluster/devices.ts';
-import { parseJson, toJson } from '../lossless.ts';
 import { send } from '../validator/testing.ts';
+import { configured, git, inventory, remoteServers, rowOf } from './effects.ts';
 import { upstreamCli } from './install.ts';
 import { eventually, startUpstreamWorld, type UpstreamWorld } from './world.ts';
-
-interface ServerRow {
-  name: string;
-  locked: boolean;
-  gpu_count: number;
-  hourly_cost: number;
-  gpus: { gpu_id: string; verified: boolean }[];
-}
 
 const cli = await upstreamCli();
 const test = suite(`chutes-miner-cli ${cli.version} on Python ${cli.python}, servers`);
@@ -48,29 +36,6 @@ function addNode(which: SimulatedServer, change: Record<string, string> = {}) {
   return world.chutesMiner(['add-node', ...addArguments(which, change), ...world.toMiner]);
 }
 
-async function inventory(): Promise<ServerRow[]> {
-  return (await world.api.get('/servers/')) as ServerRow[];
-}
-
-async function rowOf(name: string): Promise<ServerRow | undefined> {
-  return (await inventory()).find((row) => row.name === name);
-}
-
-function git(...args: string[]): string {
-  return execFileSync('git', ['-C', world.folder.repository, ...args], { encoding: 'utf8' });
-}
-
-function configured(): string[] {
-  const paths = git('ls-tree', '-r', '--name-only', 'main', 'servers/').trim().split('\n');
-  const names = paths.map((path) => path.slice('servers/'.length, -'.yaml'.length));
-  return names.filter((name) => name.startsWith('gpu-'));
-}
-
-async function remoteServers(): Promise<{ name: string; server_id: string; gpus: { uuid: string }[] }[]> {
-  const answer = await send(world.validator.url, 'GET', '/miner/servers/', { tail: 'miner', key: world.miner });
-  return answer.json.servers;
-}
-
 test.before(async () => {
   world = await startUpstreamWorld(cli, 4);
 });
@@ -87,15 +52,15 @@ test('add-node takes a server in: all GPUs verified, written to main, known to t
     assert.match(output, /completed server bootstrapping in \d+ seconds!\s*$/);
     assert.not.match(output, 'FAILED');
     const { name, gpuIds } = added[i] as SimulatedServer;
-    const row = await rowOf(name);
+    const row = await rowOf(world, name);
     assert.is(row?.hourly_cost, 1.25);
     assert.equal(row?.gpus.map((gpu) => [gpu.gpu_id, gpu.verified]).sort(), gpuIds.map((id) => [id, true]).sort());
     assert.equal(
-      (await remoteServers()).find((one) => one.name === name)?.gpus.map(({ uuid }) => uuid),
+      (await remoteServers(world)).find((one) => one.name === name)?.gpus.map(({ uuid }) => uuid),
       [...gpuIds],
     );
   }
-  assert.equal(configured().sort(), added.map(({ name }) => name).sort());
+  assert.equal(configured(world), added.map(({ name }) => name).sort());
 });
 
 test('add-node with a GPU that cannot prove what it says ends in words that cannot be missed, and leaves nothing', async () => {
@@ -116,9 +81,9 @@ test('add-node with a GPU that cannot prove what it says ends in words that cann
   assert.match(output, /FAILED: E-VERIFICATION the validator refused the GPUs/);
   assert.not.match(output, /completed server bootstrapping/);
   assert.is(code, 1);
-  assert.is(await rowOf(liar.name), undefined);
-  assert.not(configured().includes(liar.name));
-  assert.not((await remoteServers()).some(({ name }) => name === liar.name));
+  assert.is(await rowOf(world, liar.name), undefined);
+  assert.not(configured(world).includes(liar.name));
+  assert.not((await remoteServers(world)).some(({ name }) => name === liar.name));
 });
 
 test('add-node with GPUs that the validator has already says so at the end of the stream', async () => {
@@ -136,122 +101,32 @@ test('add-node with GPUs that the validator has already says so at the end of th
   assert.match(output, /FAILED: E-VALIDATOR .*409/);
   assert.not.match(output, /completed server bootstrapping/);
   assert.is(code, 0, 'the stream ends normally, and upstream takes that for success');
-  assert.is(await rowOf(server(0).name), undefined);
+  assert.is(await rowOf(world, server(0).name), undefined);
 });
 
-const refusals: [what: string, change: () => Record<string, string>, words: RegExp][] = [
+// Each for a server of its own: one that is being added is refused for that.
+const refusals: [what: string, index: number, change: () => Record<string, string>, words: RegExp][] = [
+  ['twice', 2, () => ({}), /409.*E-ALREADY-ADDED/s],
+  ['with a GPU model nobody knows', 1, () => ({ '--gpu-short-ref': 'h900' }), /400.*E-GPU-REF/s],
+  ['for an unknown validator', 0, () => ({ '--validator': world.folder.miner.address }), /400.*E-USAGE.*validator/s],
   [
-    'twice',
-    () => ({ '--name': server(2).name, '--agent-api': `http://${server(2).ip}:32000` }),
-    /409.*E-ALREADY-ADDED/s,
+    'with an agent that is not there',
+    0,
+    () => ({ '--name': 'gpu-gone', '--agent-api': 'http://127.0.0.1:1' }),
+    /502.*E-AGENT-UNREACHABLE/s,
   ],
-  ['with a GPU model nobody knows', () => ({ '--gpu-short-ref': 'h900' }), /400.*E-GPU-REF/s],
-  ['for an unknown validator', () => ({ '--validator': world.folder.miner.address }), /E-[A-Z-]+.*validator/s],
-  ['with an agent that is not there', () => ({ '--agent-api': 'http://127.0.0.1:1' }), /502.*E-AGENT-UNREACHABLE/s],
-  ['under a name its cluster does not have', () => ({ '--name': 'other' }), /400.*E-NAME-CONTEXT/s],
+  ['under a name its cluster does not have', 0, () => ({ '--name': 'gpu-other' }), /400.*E-NAME-CONTEXT/s],
 ];
 test('add-node that is refused exits with 1, names the reason, and changes nothing', async () => {
-  const before = [await inventory(), configured(), git('rev-parse', 'main')];
-  const runs = await Promise.all(refusals.map(([, change]) => addNode(server(1), change())));
+  const before = [await inventory(world), configured(world), git(world, 'rev-parse', 'main')];
+  const runs = await Promise.all(refusals.map(([, index, change]) => addNode(server(index), change())));
   for (const [i, { code, output }] of runs.entries()) {
-    const [what, , words] = refusals[i] as (typeof refusals)[number];
+    const [what, , , words] = refusals[i] as (typeof refusals)[number];
     assert.is(code, 1, what);
     // The status stands below the reason.
-    assert.match(output.split('\n').reverse().join('\n'), words, what);
+    assert.ok(words.test(output.split('\n').reverse().join('\n')), `${what}: ${output}`);
   }
-  assert.equal([await inventory(), configured(), git('rev-parse', 'main')], before);
-});
-
-test('local-inventory shows every server and GPU, as tables and as JSON', async () => {
-  const [a, b] = [server(2), server(3)];
-  const [tables, json, one, none] = await Promise.all(
-    [[], ['--raw-json'], ['-n', a.name], ['-n', 'nothing']].map((more) =>
-      world.chutesMiner(['local-inventory', ...more, ...world.toMiner]),
-    ),
-  );
-  assert.equal([tables?.code, json?.code, one?.code, none?.code], [0, 0, 0, 1]);
-  assert.is(toJson(parseJson(json?.stdout ?? '')), toJson(await inventory()), 'the very same, seeds included');
-  for (const { name } of [a, b]) assert.match(tables?.stdout ?? '', new RegExp(`Server: ${name}\\s`));
-  assert.match(tables?.stdout ?? '', /Hourly Cost .* \$1\.25 /);
-  assert.is((tables?.stdout.match(/Verified/g) ?? []).length, a.gpuCount + b.gpuCount);
-  assert.not.match(one?.stdout ?? '', b.name);
-});
-
-test('remote-inventory shows what the validator knows, as tables and as JSON', async () => {
-  const [tables, json] = await Promise.all(
-    [[], ['--raw-json']].map((more) => world.chutesMiner(['remote-inventory', ...more, ...world.toValidator])),
-  );
-  assert.equal([tables?.code, json?.code], [0, 0], tables?.output);
-  const { servers } = JSON.parse(json?.stdout ?? '') as { servers: { name: string; gpus: unknown[] }[] };
-  assert.equal(servers.map(({ name }) => name).sort(), (await remoteServers()).map(({ name }) => name).sort());
-  for (const id of [...server(2).gpuIds, ...server(3).gpuIds]) assert.match(tables?.stdout ?? '', id);
-});
-
-test('lock and unlock are told, kept on main and shown', async () => {
-  const { name } = server(2);
-  for (const [command, locked] of [
-    ['lock', true],
-    ['unlock', false],
-  ] as const) {
-    const { code, stdout } = await world.chutesMiner([command, '--name', name, ...world.toMiner]);
-    assert.is(code, 0);
-    assert.match(stdout, `lock status is now: ${locked ? 'True' : 'False'}`);
-    assert.is((await rowOf(name))?.locked, locked);
-    assert.is(parse(git('show', `main:servers/${name}.yaml`)).locked ?? false, locked);
-  }
-  const unknown = await world.chutesMiner(['lock', '--name', 'nothing', ...world.toMiner]);
-  assert.is(unknown.code, 1);
-  assert.match(unknown.output, /404/);
-});
-
-interface Kubeconfig {
-  'current-context': string | null;
-  contexts: { name: string; context: { cluster: string; user: string; namespace?: string } }[];
-  clusters: { name: string; cluster: { server: string } }[];
-  users: { name: string; user: { token: string } }[];
-}
-
-/** Ask the cluster of a context for its nodes, as kubectl would. */
-async function nodeNames({ contexts, clusters, users }: Kubeconfig, name: string): Promise<string[]> {
-  const context = contexts.find((one) => one.name === name)?.context;
-  const cluster = clusters.find((one) => one.name === context?.cluster)?.cluster;
-  const user = users.find((one) => one.name === context?.user)?.user;
-  const headers = { Authorization: `Bearer ${user?.token}` };
-  const answer = await fetch(`${cluster?.server}/api/v1/nodes`, { headers });
-  const { items } = (await answer.json()) as { items: { metadata: { name: string } }[] };
-  return items.map(({ metadata }) => metadata.name);
-}
-
-test('sync-kubeconfig writes contexts that lead to the clusters, after a yes', async () => {
-  const path = join(world.home, 'all.config');
-  const command = ['sync-kubeconfig', '--path', path, ...world.toMiner];
-  const no = await world.chutesMiner(command, { input: 'n\n' });
-  assert.is(no.code, 1);
-  assert.not(existsSync(path));
-  const yes = await world.chutesMiner(command, { input: 'y\n' });
-  assert.is(yes.code, 0, yes.output);
-  const config = parse(readFileSync(path, 'utf8')) as Kubeconfig;
-  for (const { name } of [server(2), server(3)]) {
-    assert.equal(await nodeNames(config, name), [name]);
-    assert.is(config.contexts.find((one) => one.name === name)?.context.namespace, 'chutes');
-  }
-});
-
-test('sync-node-kubeconfig merges the context of one node, and replaces it only when told', async () => {
-  const path = join(world.home, 'node.config');
-  const sync = (which: SimulatedServer, more: readonly string[] = []) => {
-    const to = ['--agent-api', `http://${which.ip}:32000`, '--context-name', which.name, '--path', path];
-    return world.chutesMiner(['sync-node-kubeconfig', ...to, ...more, ...world.toMiner.slice(0, 2)], { input: 'y\n' });
-  };
-  for (const which of [server(2), server(3)]) {
-    const { code, output } = await sync(which);
-    assert.is(code, 0, output);
-  }
-  const config = parse(readFileSync(path, 'utf8')) as Kubeconfig;
-  for (const { name } of [server(2), server(3)]) assert.equal(await nodeNames(config, name), [name]);
-  const [again, over] = [await sync(server(2)), await sync(server(2), ['--overwrite'])];
-  assert.equal([again.code, over.code], [1, 0]);
-  assert.equal(parse(readFileSync(path, 'utf8')), config);
+  assert.equal([await inventory(world), configured(world), git(world, 'rev-parse', 'main')], before);
 });
 
 test('delete-node of a server without jobs asks nothing and takes it out everywhere', async () => {
@@ -259,27 +134,11 @@ test('delete-node of a server without jobs asks nothing and takes it out everywh
   const { code, stdout } = await world.chutesMiner(['delete-node', '--name', name, ...world.toMiner]);
   assert.is(code, 0);
   assert.is(JSON.parse(stdout).status, 'started');
-  await eventually('deletion', async () => ((await rowOf(name)) === undefined ? true : undefined));
+  await eventually('deletion', async () => ((await rowOf(world, name)) === undefined ? true : undefined));
   await eventually('deletion at the validator', async () =>
-    (await remoteServers()).some((one) => one.name === name) ? undefined : true,
+    (await remoteServers(world)).some((one) => one.name === name) ? undefined : true,
   );
-  assert.not(configured().includes(name));
-});
-
-test('delete-remote and scorch-remote empty the validator, which the miner survives', async () => {
-  await addNode(server(3));
-  const named = (await remoteServers()).map(({ name }) => name);
-  assert.ok(named.includes(server(2).name) && named.includes(server(3).name), named.join(' '));
-  const one = await world.chutesMiner(['delete-remote', '--name', server(2).name, ...world.toValidator]);
-  assert.is(one.code, 0, one.output);
-  assert.not((await remoteServers()).some(({ name }) => name === server(2).name));
-  const missing = await world.chutesMiner(['delete-remote', '--name', 'nothing', ...world.toValidator]);
-  assert.is(missing.code, 1);
-  const all = await world.chutesMiner(['scorch-remote', ...world.toValidator]);
-  assert.is(all.code, 0, all.output);
-  assert.match(all.output, server(3).name);
-  assert.equal(await remoteServers(), []);
-  assert.ok((await inventory()).length >= 2);
+  assert.not(configured(world).includes(name));
 });
 
 test.run();

@@ -72,17 +72,23 @@ export async function startUpstreamWorld(cli: UpstreamCli, servers: number): Pro
       close: () => closeAll(undo),
     };
   } catch (error) {
+    // uvu does not show what a `before` throws.
+    console.error(error);
     await closeAll(undo);
     throw error;
   }
 }
 
-/** Look until `seen` finds something; what it is may take as long as a busy machine needs. */
-export async function eventually<T>(what: string, seen: () => Promise<T | undefined> | T | undefined): Promise<T> {
+/** Look until `seen` finds something; it may take as long as a busy machine needs. `instead` is what there was, for the message. */
+export async function eventually<T>(
+  what: string,
+  seen: () => Promise<T | undefined> | T | undefined,
+  instead: () => readonly string[] = () => [],
+): Promise<T> {
   for (const until = Date.now() + 60_000; Date.now() < until; ) {
     const found = await seen();
     if (found !== undefined) return found;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  throw new Error(`no ${what} within 60 s`);
+  throw new Error([`no ${what} within 60 s`, ...instead()].join('; '));
 }
