@@ -1,14 +1,22 @@
-// The cluster repository: a bare git repository with branch `main` (people) and branch `live` (machine). Works on the object store
-// alone; several processes and any `git push` may use it at the same time.
+// The cluster repository: a bare git repository with branch `main` (people) and branch `live` (machine). Several processes and any
+// `git push` may use it at the same time; with `remote` it is a copy of one process, and the git host's branches are the ones that count.
 
 import type { Clock } from '../domain/clock.ts';
-import type { ClusterRepo } from '../domain/ports.ts';
+import type { ClusterRepo, LiveBatch } from '../domain/ports.ts';
+import type { Author } from './commitobject.ts';
+import { type Connection, connectRemote } from './connect.ts';
 import { ensureBranches, ensureGitdir } from './create.ts';
 import { guardTree } from './guard.ts';
+import type { CommittedTree } from './halving.ts';
 import { type LiveOptions, openLiveBranch } from './livebranch.ts';
 import { openMainBranch } from './mainbranch.ts';
+import { openGitProgram } from './program.ts';
 import type { LockOptions } from './refs.ts';
-import { type Author, openRepository } from './repository.ts';
+import type { RemoteOptions } from './remote.ts';
+import { openRepository, type Repository } from './repository.ts';
+import { createSign, type SigningOptions } from './signature.ts';
+import { type Squashed, squashLive } from './squash.ts';
+import { createUpkeep, type Upkeep } from './upkeep.ts';
 
 export interface ClusterRepoOptions {
   /** The bare repository itself; made when it does not exist or is an empty folder. */
@@ -24,16 +32,68 @@ export interface ClusterRepoOptions {
   /** Called once for every file on `live` that cannot be read or breaks a rule by itself. */
   onBadFile?: ((path: string, problem: string) => void) | undefined;
   locks?: LockOptions | undefined;
+  /** The git host that the repository lives on; `dir` is then a copy that nobody else uses. */
+  remote?: RemoteOptions | undefined;
+  /** Commits are signed with this key. */
+  signing?: SigningOptions | undefined;
+  /** Something a person should read: the remote is away, history was replaced. Once for each. */
+  onProblem?: ((problem: string) => void) | undefined;
+  /** A branch was moved by somebody else, as a look at the remote showed. */
+  onMoved?: (() => void) | undefined;
+}
+
+export interface OpenClusterRepo extends ClusterRepo {
+  /** `landed` tells which decisions are on `live` when it is not all of them, because pushes took too long. */
+  commitLive(batch: LiveBatch): Promise<CommittedTree>;
+  /** Look at the remote now; rejects with E-GIT-REPOSITORY when it does not answer. Nothing to do without a remote. */
+  refresh(): Promise<void>;
+  /** Commits of `live` older than that become one, and the store is cleaned; undefined when there are none. Rejects like a commit. */
+  squash(options: { olderThanMs: number }): Promise<Squashed | undefined>;
+  /** Pack the store when it has many files; true when it did. With a remote it is called by itself. */
+  tidy(): Promise<boolean>;
+  /** Ends following the remote; resolves when a push in progress has ended. */
+  close(): Promise<void>;
 }
 
 const defaultAuthor: Author = { name: 'gepetto', email: 'gepetto@localhost' };
+/** Looks at the remote between two counts of the store's files. */
+const looksPerTidy = 30;
+const localTimeoutMs = 60_000;
 
-/** Rejects with E-GIT-REPOSITORY when `dir` holds something else than a bare repository that can be used. */
-export async function openClusterRepo(options: ClusterRepoOptions): Promise<ClusterRepo> {
+function tidySometimes(upkeep: Upkeep): () => Promise<void> {
+  let looks = 0;
+  return async () => {
+    looks += 1;
+    if (looks % looksPerTidy === 0) await upkeep.tidy();
+  };
+}
+
+async function connect(options: ClusterRepoOptions): Promise<Connection | undefined> {
+  const { dir: gitdir, remote, clock, locks, onProblem = () => undefined, onMoved = () => undefined } = options;
+  return remote && connectRemote({ gitdir, remote, clock, locks, onProblem, onMoved });
+}
+
+function openBare(options: ClusterRepoOptions, connection: Connection | undefined): Promise<Repository> {
+  return openRepository(options.dir, {
+    author: options.author ?? defaultAuthor,
+    locks: options.locks,
+    publisher: connection?.publisher,
+    alone: connection?.alone,
+    demandSafe: connection?.follower.demandSafe,
+    sign: options.signing && createSign(options.signing),
+  });
+}
+
+/**
+ * Rejects with E-GIT-REPOSITORY when `dir` holds something else than a bare repository that can be used, or the remote does not answer
+ * and there is no copy of it; with E-USAGE when the remote's options are wrong.
+ */
+export async function openClusterRepo(options: ClusterRepoOptions): Promise<OpenClusterRepo> {
   const { dir, template, render, lookup, clock, onBadFile } = options;
   await ensureGitdir(dir);
-  const repository = await openRepository(dir, options.author ?? defaultAuthor, options.locks);
-  await ensureBranches(repository, template, clock.now());
+  const connection = await connect(options);
+  const repository = await openBare(options, connection);
+  await ensureBranches(repository, { template, at: clock.now(), startTag: connection?.startTag });
   const main = openMainBranch(repository, clock);
   const live = openLiveBranch(repository, {
     render,
@@ -43,6 +103,9 @@ export async function openClusterRepo(options: ClusterRepoOptions): Promise<Clus
     guard: options.guard ?? guardTree,
     configAt: async (commit) => (await main.readAt(commit)).config,
   });
+  const git = openGitProgram(dir, localTimeoutMs);
+  const upkeep = createUpkeep({ git, alone: repository.alone, own: connection !== undefined });
+  connection?.start(tidySometimes(upkeep));
   return {
     readMain: main.read,
     readLastGoodMain: main.readLastGood,
@@ -50,5 +113,19 @@ export async function openClusterRepo(options: ClusterRepoOptions): Promise<Clus
     removeServer: main.removeServer,
     readLive: live.read,
     commitLive: live.commit,
+    tidy: upkeep.tidy,
+    async refresh() {
+      await connection?.refresh();
+    },
+    async squash({ olderThanMs }) {
+      const deepen = connection && (() => repository.alone(connection.follower.deepen));
+      const author = options.author ?? defaultAuthor;
+      const squashed = await squashLive({ repository, author, deepen }, clock.now() - olderThanMs);
+      if (squashed) await upkeep.clean();
+      return squashed;
+    },
+    async close() {
+      await connection?.close();
+    },
   };
 }

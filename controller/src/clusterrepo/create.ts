@@ -79,26 +79,55 @@ async function markLive(gitdir: string, commit: string): Promise<void> {
   await writeWhole(join(gitdir, liveMarker), Buffer.from(`${commit}\n`));
 }
 
-async function ensureLive(repository: Repository, at: number): Promise<void> {
+export interface CreateOptions {
+  template: string;
+  /** Time of the first commits, ms since the Unix epoch. */
+  at: number;
+  /** On the git host: set with the first commit of `live`, so that its removal can be told from a new repository. */
+  startTag?: { name: string; exists(): Promise<boolean> } | undefined;
+}
+
+function removed(gitdir: string, how: string): MinerError {
+  // An empty `live` would take every running deployment away.
+  return new MinerError('E-GIT-REPOSITORY', `branch live of ${gitdir} was removed; ${how}`);
+}
+
+async function ensureLive(repository: Repository, { at, startTag }: CreateOptions): Promise<void> {
   const { gitdir } = repository;
   const head = await readBranch(gitdir, 'live');
   if (head !== undefined) return markLive(gitdir, head);
   const before = await readFile(join(gitdir, liveMarker), 'utf8').catch(() => undefined);
   if (before !== undefined) {
-    // An empty `live` would take every running deployment away.
-    throw new MinerError(
-      'E-GIT-REPOSITORY',
-      `branch live of ${gitdir} was removed; bring it back with: git -C ${gitdir} branch live ${before.trim()} (or a later commit of it)`,
+    throw removed(
+      gitdir,
+      `bring it back with: git -C ${gitdir} branch live ${before.trim()} (or a later commit of it)`,
+    );
+  }
+  if (await startTag?.exists()) {
+    throw removed(
+      gitdir,
+      `tag ${startTag?.name} says that it was there: push it again from another copy, or remove the tag to start with nothing deployed`,
     );
   }
   const message = 'Start with nothing deployed\n';
-  await repository.commit({ branch: 'live', base: undefined, changes: new Map(), blobs: [], message, at });
+  const tag = startTag?.name;
+  await repository.commit({ branch: 'live', base: undefined, changes: new Map(), blobs: [], message, at, tag });
   const made = await readBranch(gitdir, 'live');
   if (made !== undefined) await markLive(gitdir, made);
 }
 
+/** Somebody else may make it at the same time. */
+async function unlessMade(make: () => Promise<void>): Promise<void> {
+  try {
+    await make();
+  } catch (error) {
+    if (!(error instanceof MinerError && error.code === 'E-GIT-CONFLICT')) throw error;
+    await make();
+  }
+}
+
 /** Branch `main` from the template's files and an empty `live`, in a repository that never had them. */
-export async function ensureBranches(repository: Repository, template: string, at: number): Promise<void> {
-  await ensureMain(repository, template, at);
-  await ensureLive(repository, at);
+export async function ensureBranches(repository: Repository, options: CreateOptions): Promise<void> {
+  await unlessMade(() => ensureMain(repository, options.template, options.at));
+  await unlessMade(() => ensureLive(repository, options));
 }

@@ -5,17 +5,19 @@ import { isDeepStrictEqual } from 'node:util';
 import type { Chute } from '../domain/chute.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { MinerConfig } from '../domain/config.ts';
-import type { DeployDecision } from '../domain/decision.ts';
+import type { Decision, DeployDecision } from '../domain/decision.ts';
 import type { DeploymentSpec } from '../domain/deployment.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
 import type { LiveBatch, LiveTree } from '../domain/ports.ts';
 import type { Server } from '../domain/server.ts';
 import type { guardTree, Violation } from './guard.ts';
+import { type CommittedTree, commitInParts } from './halving.ts';
 import { type LiveState, type OnBadFile, openLiveTree } from './livetree.ts';
 import { type ParsedManifest, parseManifest } from './manifest.ts';
 import { commitMessage } from './message.ts';
 import { deploymentPath } from './misfits.ts';
 import { makeObject, type NewObject } from './objects.ts';
+import { createQueue } from './queue.ts';
 import type { Repository } from './repository.ts';
 
 export interface RenderContext {
@@ -38,7 +40,8 @@ export interface LiveOptions {
 
 export interface LiveBranch {
   read(): Promise<LiveTree>;
-  commit(batch: LiveBatch): Promise<LiveTree>;
+  /** In smaller parts when the push takes too long: `landed` tells which decisions did when it is not all. */
+  commit(batch: LiveBatch): Promise<CommittedTree>;
 }
 
 interface Draft {
@@ -68,16 +71,6 @@ function sameSpec(read: DeploymentSpec, decided: DeploymentSpec): boolean {
 
 function liveTree({ commit, deployments }: LiveState): LiveTree {
   return { commit, deployments };
-}
-
-/** Calls run one after the other. */
-function createQueue(): <T>(work: () => Promise<T>) => Promise<T> {
-  let last: Promise<unknown> = Promise.resolve();
-  return (work) => {
-    const next = last.then(work, work);
-    last = next.catch(() => undefined);
-    return next;
-  };
 }
 
 export function openLiveBranch(repository: Repository, options: LiveOptions): LiveBranch {
@@ -182,8 +175,19 @@ export function openLiveBranch(repository: Repository, options: LiveOptions): Li
     return liveTree(tree.adopt(next, draft.files));
   }
 
+  function isCarried({ files }: LiveState, decision: Decision): boolean {
+    const found = files.get(deploymentPath(decision.spec));
+    if (decision.kind === 'remove') return !found;
+    return found?.content !== undefined && sameSpec(found.content.spec, decision.spec);
+  }
+
+  async function carries(decisions: readonly Decision[]): Promise<LiveTree | undefined> {
+    const state = await tree.at(await repository.head('live'));
+    return decisions.every((decision) => isCarried(state, decision)) ? liveTree(state) : undefined;
+  }
+
   return {
     read: () => queue(async () => liveTree(await tree.at(await repository.head('live')))),
-    commit: (batch) => queue(() => commit(batch)),
+    commit: (batch) => queue(() => commitInParts(batch, { commit, carries })),
   };
 }

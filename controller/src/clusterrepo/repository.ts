@@ -5,14 +5,13 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { MinerError, messageOf } from '../domain/errors.ts';
 import { type Changes, changeTree } from './changetree.ts';
+import { type Author, type CommitParts, decodeCommit, encodeCommit, signatureLine } from './commitobject.ts';
 import { makeObject, type NewObject, type ObjectStore, openObjects } from './objects.ts';
-import { type LockOptions, moveBranch, readBranch } from './refs.ts';
+import { type BranchMove, createLocalPublisher, type Publisher } from './publish.ts';
+import { createQueue, type Queue } from './queue.ts';
+import { type LockOptions, readBranch } from './refs.ts';
+import type { Sign } from './signature.ts';
 import { encodeTree, folderOid, type TreeEntries, type TreeEntry } from './trees.ts';
-
-export interface Author {
-  name: string;
-  email: string;
-}
 
 export interface CommitRequest {
   branch: string;
@@ -24,6 +23,20 @@ export interface CommitRequest {
   message: string;
   /** ms since the Unix epoch. */
   at: number;
+  /** Name of a tag that is set to the new commit together with the branch. */
+  tag?: string | undefined;
+}
+
+export interface RepositoryOptions {
+  author: Author;
+  locks?: LockOptions | undefined;
+  /** Default: the branch in `gitdir` is the authoritative one. */
+  publisher?: Publisher | undefined;
+  sign?: Sign | undefined;
+  /** Throws while a branch may not be used. */
+  demandSafe?: ((branch: string) => void) | undefined;
+  /** What shall not happen during a commit goes through the same queue. */
+  alone?: Queue | undefined;
 }
 
 export interface Repository {
@@ -33,20 +46,21 @@ export interface Repository {
   head(branch: string): Promise<string>;
   /** Root tree of a commit. */
   rootOf(commit: string): Promise<string>;
-  /** First parent; undefined for the first commit. */
+  /** Tree, parents, author, committer and message of a commit. */
+  commitAt(commit: string): Promise<CommitParts>;
+  /** First parent; undefined for the first commit, and where the history that was fetched ends. */
   parentOf(commit: string): Promise<string | undefined>;
   entry(commit: string, path: string): Promise<TreeEntry | undefined>;
   /** Entries of a folder; empty when there is no such folder. */
   folder(commit: string, path: string): Promise<TreeEntries>;
   /** One commit on top of `base`; rejects with E-GIT-CONFLICT when the branch is elsewhere, E-GIT-REPOSITORY when the disk refuses. */
   commit(request: CommitRequest): Promise<string>;
-}
-
-function encodeCommit(tree: string, parent: string | undefined, author: Author, at: number, message: string): Buffer {
-  const clean = (text: string) => text.replace(/[<>\p{C}]/gu, '').trim();
-  const who = `${clean(author.name)} <${clean(author.email)}> ${Math.floor(at / 1000)} +0000`;
-  const parents = parent === undefined ? '' : `parent ${parent}\n`;
-  return Buffer.from(`tree ${tree}\n${parents}author ${who}\ncommitter ${who}\n\n${message.replaceAll('\0', '')}`);
+  /** Run something while no commit is being made. */
+  alone: Queue;
+  /** Compare-and-swap of the authoritative branch, from within `alone`; rejects like `commit`. */
+  publish(objects: readonly NewObject[], move: BranchMove): Promise<void>;
+  /** Bytes of a commit, signed when a key is configured. */
+  makeCommit(parts: CommitParts): Promise<NewObject>;
 }
 
 /** `extensions.*` change how refs and objects are stored; git only promises the plain layout without them. */
@@ -60,14 +74,18 @@ async function demandPlainLayout(gitdir: string): Promise<void> {
   );
 }
 
-export async function openRepository(gitdir: string, author: Author, locks?: LockOptions): Promise<Repository> {
+export async function openRepository(gitdir: string, options: RepositoryOptions): Promise<Repository> {
   await demandPlainLayout(gitdir);
   const objects = openObjects(gitdir);
+  const { author, locks, sign, alone = createQueue() } = options;
+  const publisher = options.publisher ?? createLocalPublisher(gitdir, locks);
+
+  async function commitAt(commit: string): Promise<CommitParts> {
+    return decodeCommit(commit, await objects.read(commit, 'commit'));
+  }
 
   async function rootOf(commit: string): Promise<string> {
-    const tree = /^tree ([0-9a-f]{40})\n/.exec((await objects.read(commit, 'commit')).toString('latin1'))?.[1];
-    if (!tree) throw new MinerError('E-GIT-REPOSITORY', `commit ${commit} names no tree`, { detail: { commit } });
-    return tree;
+    return (await commitAt(commit)).tree;
   }
 
   async function entry(commit: string, path: string): Promise<TreeEntry | undefined> {
@@ -80,40 +98,61 @@ export async function openRepository(gitdir: string, author: Author, locks?: Loc
     return found;
   }
 
+  async function isShallow(commit: string): Promise<boolean> {
+    return (await readFile(join(gitdir, 'shallow'), 'utf8').catch(() => '')).includes(commit);
+  }
+
+  async function makeCommit(parts: CommitParts): Promise<NewObject> {
+    return makeObject('commit', await encodeCommit(parts, sign));
+  }
+
+  async function publish(made: readonly NewObject[], move: BranchMove): Promise<void> {
+    try {
+      await objects.write(made);
+      await publisher.publish(move);
+    } catch (error) {
+      if (error instanceof MinerError) throw error;
+      throw new MinerError('E-GIT-REPOSITORY', `${gitdir} cannot be written: ${messageOf(error)}`, { cause: error });
+    }
+  }
+
+  async function commit({ branch, base, changes, blobs, message, at, tag }: CommitRequest): Promise<string> {
+    const made = [...blobs];
+    const root = await changeTree(objects, base === undefined ? undefined : await rootOf(base), changes, made);
+    const tree = root ?? makeObject('tree', encodeTree(new Map()));
+    if (typeof tree !== 'string') made.push(tree);
+    const who = signatureLine(author, at);
+    const oid = typeof tree === 'string' ? tree : tree.oid;
+    const parents = base === undefined ? [] : [base];
+    const next = await makeCommit({ tree: oid, parents, author: who, committer: who, message });
+    const named = tag === undefined ? undefined : { name: tag, commit: next.oid };
+    await publish([...made, next], { branch, expected: base, next: next.oid, tag: named });
+    return next.oid;
+  }
+
   return {
     gitdir,
     objects,
     rootOf,
     entry,
-    async parentOf(commit) {
-      return /^tree [0-9a-f]{40}\nparent ([0-9a-f]{40})\n/.exec(
-        (await objects.read(commit, 'commit')).toString('latin1'),
-      )?.[1];
+    commitAt,
+    alone,
+    publish,
+    makeCommit,
+    async parentOf(oid) {
+      const [parent] = (await commitAt(oid)).parents;
+      return parent === undefined || (await isShallow(oid)) ? undefined : parent;
     },
     async head(branch) {
-      const commit = await readBranch(gitdir, branch);
-      if (commit === undefined) throw new MinerError('E-GIT-REPOSITORY', `${gitdir} has no branch ${branch}`);
-      return commit;
+      options.demandSafe?.(branch);
+      const found = await readBranch(gitdir, branch);
+      if (found === undefined) throw new MinerError('E-GIT-REPOSITORY', `${gitdir} has no branch ${branch}`);
+      return found;
     },
-    async folder(commit, path) {
-      const oid = folderOid(await entry(commit, path));
-      return oid ? objects.readTree(oid) : new Map();
+    async folder(oid, path) {
+      const folder = folderOid(await entry(oid, path));
+      return folder ? objects.readTree(folder) : new Map();
     },
-    async commit({ branch, base, changes, blobs, message, at }) {
-      const made = [...blobs];
-      const root = await changeTree(objects, base === undefined ? undefined : await rootOf(base), changes, made);
-      const tree = root ?? makeObject('tree', encodeTree(new Map()));
-      if (typeof tree !== 'string') made.push(tree);
-      const oid = typeof tree === 'string' ? tree : tree.oid;
-      const commit = makeObject('commit', encodeCommit(oid, base, author, at, message));
-      try {
-        await objects.write([...made, commit]);
-        await moveBranch(gitdir, branch, base, commit.oid, locks);
-      } catch (error) {
-        if (error instanceof MinerError) throw error;
-        throw new MinerError('E-GIT-REPOSITORY', `${gitdir} cannot be written: ${messageOf(error)}`, { cause: error });
-      }
-      return commit.oid;
-    },
+    commit: (request) => alone(() => commit(request)),
   };
 }
