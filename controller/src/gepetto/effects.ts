@@ -15,4 +15,6 @@ export type Effect =
       instanceId: string;
       /** Whose instance it was; undefined for one that nothing here knows. */
       deploymentId: string | undefined;
-    };
+    }
+  /** A rental that never came up: others may have it. */
+  | { kind: 'release-job'; validator: string; jobId: string };

@@ -2,7 +2,10 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { MinerEvent } from '../domain/event.ts';
 import { handleEvent } from './events.ts';
+import * as f from './fixtures.ts';
 import { miner, validator } from './fixtures.ts';
+
+const job = f.spec(f.chute('rental'), f.servers.B, 0, { jobId: 'j' });
 
 async function effectsOf(event: MinerEvent): Promise<string[]> {
   const log: string[] = [];
@@ -21,10 +24,18 @@ async function effectsOf(event: MinerEvent): Promise<string[]> {
       markGpusVerified: async (ids) => {
         log.push(`verified ${ids}`);
       },
+      lifecycles: async () => [f.row(job), f.row(f.spec(f.chute('y'), f.servers.B, 1))],
+      mark: async (step, ids, at) => {
+        log.push(`${step} ${ids} ${at}`);
+      },
     },
     refresh: () => log.push('refresh'),
     rolling: (instanceId) => log.push(`rolling ${instanceId}`),
     suspectGone: (_validator, chuteId, version) => log.push(`suspect ${chuteId} ${version}`),
+    offers: {
+      offer: (data, now) => log.push(`offer ${data.job_id} ${data.disk_gb} ${now}`),
+      end: (jobId) => log.push(`end ${jobId}`),
+    },
   });
   return log;
 }
@@ -67,7 +78,7 @@ const cases: Case[] = [
   {
     name: 'E17 instance_deleted is found by instance or config id',
     event: { type: 'instance_deleted', data: { instance_id: 'i', config_id: 'c' } },
-    effects: ['instanceGoneAt i c 5'],
+    effects: ['instanceGoneAt i c 5', 'refresh'],
   },
   {
     name: 'W22 gpu_verified marks that GPU',
@@ -87,6 +98,32 @@ const cases: Case[] = [
   {
     name: 'bounty_change looks again',
     event: { type: 'bounty_change', data: { chute_id: 'x' } },
+    effects: ['refresh'],
+  },
+  {
+    name: 'job_created becomes an offer',
+    event: { type: 'job_created', data: { chute_id: 'x', job_id: 'j', disk_gb: 10 } },
+    effects: ['offer j 10 5'],
+  },
+  {
+    name: 'job_deleted ends the offer and the deployment that runs it',
+    event: { type: 'job_deleted', data: { job_id: 'j' } },
+    effects: ['end j', `instanceGoneAt ${job.deploymentId} 5`],
+  },
+  {
+    name: 'job_deleted for a job that nobody runs here only ends the offer',
+    event: { type: 'job_deleted', data: { job_id: 'k' } },
+    effects: ['end k'],
+  },
+  { name: 'server_deleted is only a hint', event: { type: 'server_deleted', data: { server_id: 's' } }, effects: [] },
+  {
+    name: 'chute_updated looks again and touches no deployment',
+    event: { type: 'chute_updated', data: { chute_id: 'x', version: 'v2' } },
+    effects: ['refresh'],
+  },
+  {
+    name: 'image_updated looks again',
+    event: { type: 'image_updated', data: { chute_ids: ['x'], image: 'user/x:2', chutes_version: '0.6.1' } },
     effects: ['refresh'],
   },
   { name: 'image_created does nothing', event: { type: 'image_created', data: { image_id: 'm' } }, effects: [] },

@@ -3,9 +3,10 @@
 
 import type { MinerEvent } from '../domain/event.ts';
 import type { Store } from '../domain/ports.ts';
+import type { OfferBook } from './offers.ts';
 
 export interface EventEffects {
-  store: Pick<Store, 'linkInstance' | 'markInstance' | 'markGpusVerified'>;
+  store: Pick<Store, 'linkInstance' | 'markInstance' | 'markGpusVerified' | 'lifecycles' | 'mark'>;
   /** Own hotkey (ss58). */
   hotkey: string;
   now(): number;
@@ -13,8 +14,10 @@ export interface EventEffects {
   refresh(): void;
   /** The validator wants this instance replaced by a newer version. */
   rolling(instanceId: string): void;
-  /** Ask the validator whether the chute is really gone before anything is removed. */
+  /** Ask the validator whether that version of the chute is really gone before anything is removed. */
   suspectGone(validator: string, chuteId: string, version: string): void;
+  /** Rentals; without it none is taken. */
+  offers?: Pick<OfferBook, 'offer' | 'end'>;
 }
 
 export async function handleEvent(event: MinerEvent, effects: EventEffects): Promise<void> {
@@ -34,6 +37,8 @@ export async function handleEvent(event: MinerEvent, effects: EventEffects): Pro
     case 'instance_deleted': {
       const { instance_id: instanceId, config_id: configId } = event.data;
       await store.markInstance('instanceGoneAt', { instanceId, configId: configId ?? undefined }, effects.now());
+      // Its place counts as open again only once the feeds say so.
+      effects.refresh();
       return;
     }
     case 'gpu_verified':
@@ -53,11 +58,27 @@ export async function handleEvent(event: MinerEvent, effects: EventEffects): Pro
     case 'bounty_change':
       effects.refresh();
       return;
+    case 'job_created':
+      effects.offers?.offer(event.data, effects.now());
+      return;
+    case 'job_deleted':
+      effects.offers?.end(event.data.job_id);
+      await endJob(event.data.job_id, effects);
+      return;
     case 'image_created':
     case 'image_deleted':
-    case 'job_created':
-    case 'job_deleted':
     case 'server_deleted':
       return;
   }
+}
+
+/** The validator ended the job, and with it the instance that ran it. */
+async function endJob(jobId: string, { store, now }: EventEffects): Promise<void> {
+  const rows = (await store.lifecycles()).filter((row) => row.jobId === jobId && row.instanceGoneAt === undefined);
+  if (rows.length === 0) return;
+  await store.mark(
+    'instanceGoneAt',
+    rows.map(({ deploymentId }) => deploymentId),
+    now(),
+  );
 }

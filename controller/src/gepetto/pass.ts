@@ -4,13 +4,15 @@
 import type { Clock } from '../domain/clock.ts';
 import type { Policy } from '../domain/config.ts';
 import type { Decision, DeployDecision } from '../domain/decision.ts';
-import { MinerError, messageOf } from '../domain/errors.ts';
-import { lifecycleOf } from '../domain/lifecycle.ts';
+import { MinerError } from '../domain/errors.ts';
 import type { ClusterRepo, ControllerLink, LiveTree, Store } from '../domain/ports.ts';
 import type { Random } from '../domain/random.ts';
-import type { Effect } from './effects.ts';
-import { plan } from './plan.ts';
-import { backOff, holdOff, type Memory, pairKey, type World } from './world.ts';
+import { carryOut, type EffectPorts, releaseJobs } from './carryout.ts';
+import { launchAll } from './launch.ts';
+import { type Plan, type Preemption, plan } from './plan.ts';
+import { rollOver } from './rolling.ts';
+import { type PassMemory, queueOf, type Waiting, withMemory } from './swap.ts';
+import type { World } from './world.ts';
 
 export interface Snapshot {
   world: World;
@@ -20,91 +22,137 @@ export interface Snapshot {
   live: LiveTree;
 }
 
-export interface PassPorts {
+export interface PassPorts extends EffectPorts {
   clock: Pick<Clock, 'now'>;
   random: Random;
   look(): Promise<Snapshot>;
-  link: Pick<ControllerLink, 'launch' | 'cancel' | 'deleteInstance'>;
+  link: EffectPorts['link'] & Pick<ControllerLink, 'launch' | 'cancel'>;
   repo: Pick<ClusterRepo, 'commitLive' | 'readLive'>;
-  store: Pick<Store, 'addLifecycle' | 'mark' | 'linkInstance' | 'markInstance' | 'saveDecisions'>;
-  /** Something that a person should read. */
-  report(message: string, detail?: Record<string, unknown>): void;
+  store: EffectPorts['store'] & Pick<Store, 'saveDecisions'>;
 }
 
 export interface PassResult {
-  memory: Memory;
+  memory: PassMemory;
   committed: readonly Decision[];
   refused: number;
   held: readonly string[];
-  /** A refusal left room: plan again at once. */
+  /** A refusal left room, or a place came free that somebody waits for: plan again at once. */
   again: boolean;
 }
 
 const maxCommitTries = 5;
-const unreachableRetryMs = 30_000;
 
-export async function runPass(ports: PassPorts, memory: Memory): Promise<PassResult> {
+/** What came through the launch, and what waited for its place. */
+interface Batch {
+  removals: readonly Decision[];
+  deploys: readonly DeployDecision[];
+  swaps: readonly Preemption[];
+  ready: readonly Waiting[];
+}
+
+export async function runPass(ports: PassPorts, memory: PassMemory): Promise<PassResult> {
   const snapshot = await ports.look();
-  const planned = plan(snapshot.world, snapshot.policy, ports.clock, ports.random, memory);
+  const { live, policy } = snapshot;
+  const before = (memory.waiting ?? []).filter(({ decision }) => !live.deployments.has(decision.spec.deploymentId));
+  const world = withMemory(snapshot.world, before, memory);
+  const now = ports.clock.now();
+  const planned = plan(world, policy, ports.clock, ports.random, memory);
   for (const effect of planned.effects) await carryOut(effect, ports);
-  const launched = await launchAll(planned.deploys, ports, planned.memory);
-  const decisions = [...planned.removals, ...launched.deploys];
-  const committed = await commitAll(decisions, snapshot, ports);
+  const queue = queueOf(before, planned.removals, world, goneNow(planned), now);
+  await drop(queue.dropped, ports);
+  const rolled = rollOver(planned, { world, policy, random: ports.random, now, pairs: memory.rolled ?? new Map() });
+  const asked = [...rolled.deploys, ...rolled.swaps.map(({ deploy }) => deploy)];
+  const launched = await launchAll(asked, ports, { ...memory, ...planned.memory });
+  const batch: Batch = {
+    removals: rolled.removals.filter(({ spec }) => live.deployments.has(spec.deploymentId)),
+    deploys: granted(rolled.deploys, launched.granted),
+    swaps: rolled.swaps.flatMap(({ deploy, victims }) =>
+      granted([deploy], launched.granted).map((held) => ({ deploy: held, victims })),
+    ),
+    ready: queue.ready,
+  };
+  const done = await commitAll(batch, snapshot, ports);
+  const waits = [...queue.waiting, ...done.waiting];
+  const alive = new Set([...launched.granted.keys(), ...world.desired.keys()]);
   return {
-    memory: launched.memory,
-    committed,
+    memory: {
+      ...launched.memory,
+      waiting: waits,
+      rolled: new Map([...rolled.pairs].filter(([, newcomer]) => alive.has(newcomer))),
+      attempted: new Set([...(launched.memory.attempted ?? [])].filter((jobId) => world.jobs?.has(jobId))),
+    },
+    committed: done.committed,
     refused: launched.refused,
     held: planned.held,
-    again: launched.refused > 0 && launched.deploys.length > 0,
+    again: (launched.refused > 0 && launched.granted.size > 0) || cleared(waits, planned),
   };
 }
 
-async function launchAll(deploys: readonly DeployDecision[], ports: PassPorts, memory: Memory) {
-  const outcomes = await ports.link.launch(deploys.map((decision) => decision.spec));
-  const now = ports.clock.now();
-  let { refusals, failures } = memory;
-  const granted: DeployDecision[] = [];
-  for (const [i, decision] of deploys.entries()) {
-    const outcome = outcomes[i];
-    const { chuteId, server } = decision.spec;
-    if (outcome?.granted) {
-      granted.push({ ...decision, spec: { ...decision.spec, configId: outcome.configId } });
-    } else if (outcome?.status === -1) {
-      failures = backOff(failures, pairKey(chuteId, server), now, outcome.detail);
-    } else if (!outcome || outcome.status === 0 || outcome.status >= 500) {
-      refusals = holdOff(refusals, chuteId, now + unreachableRetryMs, outcome?.detail ?? 'no answer');
-    } else {
-      refusals = backOff(refusals, chuteId, now, `${outcome.status}: ${outcome.detail}`);
-    }
-  }
-  return { deploys: granted, refused: deploys.length - granted.length, memory: { ...memory, refusals, failures } };
+function goneNow({ effects }: Plan): Set<string> {
+  return new Set(
+    effects.flatMap((effect) => (effect.kind === 'mark' && effect.step === 'goneAt' ? [effect.deploymentId] : [])),
+  );
 }
 
-async function commitAll(
-  decisions: readonly Decision[],
-  snapshot: Snapshot,
-  ports: PassPorts,
-): Promise<readonly Decision[]> {
-  const deploys = decisions.filter((decision) => decision.kind === 'deploy');
+/** A victim just went, and its successor has not been let in yet. */
+function cleared(waits: readonly Waiting[], planned: Plan): boolean {
+  const gone = goneNow(planned);
+  return waits.some(({ victims }) => victims.some((deploymentId) => gone.has(deploymentId)));
+}
+
+function granted(decisions: readonly DeployDecision[], held: ReadonlyMap<string, DeployDecision>): DeployDecision[] {
+  return decisions.flatMap(({ spec }) => held.get(spec.deploymentId) ?? []);
+}
+
+/** Give back what was launched and will not be committed. */
+async function drop(waiting: readonly Pick<Waiting, 'decision'>[], ports: PassPorts): Promise<void> {
+  const specs = waiting.map(({ decision }) => decision.spec);
+  if (specs.length === 0) return;
+  await ports.link.cancel(specs);
+  await ports.store.mark(
+    'removedAt',
+    specs.map(({ deploymentId }) => deploymentId),
+    ports.clock.now(),
+  );
+  await releaseJobs(specs, ports);
+}
+
+interface Committed {
+  committed: readonly Decision[];
+  /** Newcomers whose victims went with this commit. */
+  waiting: Waiting[];
+}
+
+async function commitAll(batch: Batch, snapshot: Snapshot, ports: PassPorts): Promise<Committed> {
+  const { removals, deploys, swaps, ready } = batch;
+  const newcomers = [...deploys, ...ready.map(({ decision }) => decision)];
+  const decisions = [...removals, ...swaps.flatMap(({ victims }) => victims), ...newcomers];
   let made: Awaited<ReturnType<typeof commitOnTop>>;
   try {
     made = await commitOnTop(decisions, snapshot, ports);
   } catch (error) {
-    await ports.link.cancel(deploys.map((decision) => decision.spec));
-    if (!(error instanceof MinerError) || error.code !== 'E-GUARD') throw error;
+    const fresh = [...deploys, ...swaps.map(({ deploy }) => deploy)].map((decision) => ({ decision }));
+    if (!(error instanceof MinerError) || error.code !== 'E-GUARD') {
+      await ports.link.cancel(fresh.map(({ decision }) => decision.spec));
+      throw error;
+    }
+    await drop([...fresh, ...ready], ports);
     ports.report(`a tree that breaks a rule was not written: ${error.message}`, error.detail);
     // What was to be removed is right whatever is wrong with the deploys.
-    return deploys.length === 0
-      ? []
-      : commitAll(
-          decisions.filter((decision) => decision.kind === 'remove'),
-          snapshot,
-          ports,
-        );
+    if (newcomers.length === 0 && swaps.length === 0) return { committed: [], waiting: [] };
+    return commitAll({ removals, deploys: [], swaps: [], ready: [] }, snapshot, ports);
   }
   // From here on nothing is taken back: what is committed starts with the Secret it was given.
   if (made.committed.length > 0) await record(made.committed, made.live.commit, ports);
-  return made.committed;
+  const since = ports.clock.now();
+  return {
+    committed: made.committed,
+    waiting: swaps.map(({ deploy, victims }) => ({
+      decision: deploy,
+      victims: victims.map(({ spec }) => spec.deploymentId),
+      since,
+    })),
+  };
 }
 
 /** Someone else may move `live` between looking and committing; what they removed is not removed again. */
@@ -137,31 +185,4 @@ async function record(decisions: readonly Decision[], commit: string, ports: Pas
   await ports.store.saveDecisions(
     decisions.map((decision) => ({ decisionId: decision.decisionId, decidedAt: now, decision, commit })),
   );
-}
-
-async function carryOut(effect: Effect, ports: PassPorts): Promise<void> {
-  const { store, clock } = ports;
-  switch (effect.kind) {
-    case 'adopt':
-      await store.addLifecycle([{ ...lifecycleOf(effect.spec, clock.now()), committedAt: clock.now() }]);
-      return;
-    case 'mark':
-      await store.mark(effect.step, [effect.deploymentId], effect.at);
-      return;
-    case 'link-instance':
-      await store.linkInstance(effect.configId, effect.instanceId, effect.at);
-      return;
-    case 'mark-instance':
-      await store.markInstance(effect.step, { instanceId: effect.instanceId }, effect.at);
-      return;
-    case 'delete-instance':
-      try {
-        await ports.link.deleteInstance(effect.validator, effect.chuteId, effect.instanceId);
-      } catch (error) {
-        // The next pass asks again.
-        ports.report(`instance ${effect.instanceId} could not be deleted at the validator: ${messageOf(error)}`);
-        return;
-      }
-      await store.markInstance('instanceGoneAt', { instanceId: effect.instanceId }, clock.now());
-  }
 }

@@ -1,0 +1,88 @@
+// Bookkeeping and clean-up that need no commit: what pods, feeds and git show that the store does not know yet. All of it may be repeated
+// without harm, and none of it rests on one look at something missing.
+
+import type { DeploymentLifecycle, ObservedPod } from '../domain/deployment.ts';
+import type { Effect } from './effects.ts';
+import type { World } from './world.ts';
+
+/** Time Argo CD gets to create a pod that was never seen, ms. */
+const createGraceMs = 60_000;
+
+/** True once a key is absent from two snapshots, both newer than a time plus the grace. */
+export type AbsentTwice = (key: string, snapshotAt: number | undefined, since: number) => boolean;
+
+/** `waiting`: deployments that hold a token and wait for their place; they are in no tree yet. */
+export function effectsOf(
+  world: World,
+  podsOf: ReadonlyMap<string, ObservedPod[]>,
+  now: number,
+  absentTwice: AbsentTwice,
+  waiting: ReadonlySet<string>,
+): Effect[] {
+  const effects: Effect[] = [];
+  for (const spec of world.desired.values()) {
+    if (waiting.has(spec.deploymentId)) continue;
+    const row = world.lifecycles.get(spec.deploymentId);
+    if (!row) effects.push({ kind: 'adopt', spec });
+    else if (row.committedAt === undefined) {
+      // The miner died between the commit and the note of it.
+      effects.push({ kind: 'mark', step: 'committedAt', deploymentId: spec.deploymentId, at: now });
+    }
+  }
+  const byConfig = new Map<string, DeploymentLifecycle>();
+  const byInstance = new Map<string, DeploymentLifecycle>();
+  for (const row of world.lifecycles.values()) {
+    if (row.configId !== undefined) byConfig.set(row.configId, row);
+    if (row.instanceId !== undefined) byInstance.set(row.instanceId, row);
+    effects.push(...rowEffects(world, row, podsOf.get(row.deploymentId) ?? [], now));
+  }
+  for (const [validator, { instances }] of world.feeds) {
+    for (const instance of instances.items.values()) {
+      const { instanceId, configId, chuteId } = instance;
+      const row = byInstance.get(instanceId) ?? (configId === undefined ? undefined : byConfig.get(configId));
+      if (!row) {
+        // A launch config is stored before its pod can start, so an unknown one belongs to nobody.
+        if (absentTwice(`unknown:${instanceId}`, instances.fetchedAt, 0)) {
+          effects.push({ kind: 'delete-instance', validator, chuteId, instanceId, deploymentId: undefined });
+        }
+        continue;
+      }
+      if (row.instanceId === undefined && configId !== undefined) {
+        effects.push({ kind: 'link-instance', configId, instanceId, at: now });
+      }
+      if (row.verifiedAt === undefined && instance.verifiedAt !== undefined) {
+        effects.push({ kind: 'mark-instance', step: 'verifiedAt', instanceId, at: instance.verifiedAt });
+      }
+      if (row.activatedAt === undefined && instance.active) {
+        effects.push({ kind: 'mark-instance', step: 'activatedAt', instanceId, at: instance.activatedAt ?? now });
+      }
+    }
+  }
+  return effects;
+}
+
+function rowEffects(world: World, row: DeploymentLifecycle, pods: readonly ObservedPod[], now: number): Effect[] {
+  const effects: Effect[] = [];
+  const { deploymentId } = row;
+  if (row.runningAt === undefined && pods.some((pod) => pod.phase === 'Running')) {
+    effects.push({ kind: 'mark', step: 'runningAt', deploymentId, at: now });
+  }
+  // Planned but never committed, or taken out by a person's revert.
+  if (row.removedAt === undefined && !world.desired.has(deploymentId)) {
+    effects.push({ kind: 'mark', step: 'removedAt', deploymentId, at: now });
+  }
+  if (row.removedAt === undefined || row.goneAt !== undefined) return effects;
+  if (row.instanceId !== undefined && row.instanceGoneAt === undefined) {
+    const { validator, chuteId, instanceId } = row;
+    effects.push({ kind: 'delete-instance', validator, chuteId, instanceId, deploymentId });
+  }
+  // The validator refuses a GPU that it still counts in another instance, and the launch is burnt (gepetto.md 4.7).
+  if (row.instanceId !== undefined && row.instanceGoneAt === undefined) return effects;
+  const health = world.health.get(row.server);
+  // A pod that was never seen may still be on its way through Argo CD; one that ran is gone when the list says so.
+  const quietSince = row.removedAt + (row.runningAt === undefined ? createGraceMs : 0);
+  if (pods.length === 0 && health?.state === 'healthy' && (health.syncedAt ?? 0) > quietSince) {
+    effects.push({ kind: 'mark', step: 'goneAt', deploymentId, at: now });
+  }
+  return effects;
+}

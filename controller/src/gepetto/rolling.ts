@@ -1,0 +1,182 @@
+// A rolling update that the validator asks for: the new version first and beside the old one where there is room, else in its place with
+// the token before the old one is touched (gepetto.md 3.4, E6, E7). A refusal leaves the old one running.
+
+import type { Chute } from '../domain/chute.ts';
+import type { Policy } from '../domain/config.ts';
+import type { DeployDecision, RemoveDecision } from '../domain/decision.ts';
+import type { PortMapping } from '../domain/deployment.ts';
+import { allocateNodePorts } from '../domain/nodeport.ts';
+import { type Random, uuidFrom } from '../domain/random.ts';
+import { hasAttestationPort } from '../domain/version.ts';
+import { type Room, reserve, roomOf } from './fleet.ts';
+import type { Plan, Preemption } from './plan.ts';
+import { isBackedOff, pairKey, type World } from './world.ts';
+
+export interface RollOver {
+  /** Those of the plan that go now: all but the old versions that wait for their successor. */
+  removals: RemoveDecision[];
+  deploys: DeployDecision[];
+  swaps: Preemption[];
+  /** New deployment by old, for each pair that is known. */
+  pairs: ReadonlyMap<string, string>;
+}
+
+export interface RollContext {
+  world: World;
+  policy: Policy;
+  random: Random;
+  now: number;
+  pairs: ReadonlyMap<string, string>;
+}
+
+export function rollOver(planned: Plan, context: RollContext): RollOver {
+  const { world, policy } = context;
+  const result: RollOver = {
+    removals: planned.removals.filter(({ reason }) => reason !== 'rolling-update'),
+    deploys: [...planned.deploys],
+    swaps: [...planned.preemptions],
+    pairs: context.pairs,
+  };
+  const rolling = planned.removals.filter(({ reason }) => reason === 'rolling-update');
+  if (rolling.length === 0) return result;
+  const pairs = new Map<string, string>();
+  const rooms = roomsBeside(planned, world);
+  for (const removal of rolling) {
+    const { spec: old } = removal;
+    const chute = world.chutes.get(old.chuteId);
+    if (!chute || policy.mode === 'paused') continue;
+    const newcomer = context.pairs.get(old.deploymentId);
+    const state = newcomer === undefined ? undefined : stateOf(world, newcomer);
+    if (newcomer !== undefined && state) {
+      pairs.set(old.deploymentId, newcomer);
+      if (state === 'active') result.removals.push(removal);
+      continue;
+    }
+    if (isBackedOff(planned.memory.refusals, old.chuteId, context.now)) continue;
+    if (policy.denyChutes.includes(old.chuteId)) continue;
+    const beside = adopt(result.deploys, chute, pairs) ?? deployBeside(chute, removal, rooms, planned, context);
+    if (beside) {
+      if (!result.deploys.includes(beside)) result.deploys.push(beside);
+      pairs.set(old.deploymentId, beside.spec.deploymentId);
+      continue;
+    }
+    const health = world.health.get(old.server)?.state;
+    if (health !== 'healthy') continue;
+    const deploy = inPlace(chute, removal, rooms, context);
+    if (deploy) result.swaps.push({ deploy, victims: [removal] });
+    else result.removals.push(removal);
+  }
+  return { ...result, pairs };
+}
+
+function stateOf(world: World, deploymentId: string): 'active' | 'pending' | undefined {
+  if (!world.desired.has(deploymentId)) return undefined;
+  return world.lifecycles.get(deploymentId)?.activatedAt === undefined ? 'pending' : 'active';
+}
+
+/** A deployment of the new version that the plan makes anyway. */
+function adopt(
+  deploys: readonly DeployDecision[],
+  chute: Chute,
+  pairs: ReadonlyMap<string, string>,
+): DeployDecision | undefined {
+  const paired = new Set(pairs.values());
+  return deploys.find(
+    ({ spec }) => spec.chuteId === chute.chuteId && spec.jobId === undefined && !paired.has(spec.deploymentId),
+  );
+}
+
+/** What is free after the plan. A lock keeps new chutes away, not the successor of one that runs there. */
+function roomsBeside({ deploys, preemptions }: Plan, world: World): Map<string, Room> {
+  const made = [...deploys, ...preemptions.map(({ deploy }) => deploy)];
+  const desired = new Map([...world.desired, ...made.map(({ spec }) => [spec.deploymentId, spec] as const)]);
+  const servers = world.servers.map((server) => ({ ...server, locked: false }));
+  return roomOf({ ...world, desired, servers });
+}
+
+function insidePorts(chute: Chute): number[] {
+  return hasAttestationPort(chute) ? [8000, 8001, 8002] : [8000, 8001];
+}
+
+function deployBeside(
+  chute: Chute,
+  { spec: old }: RemoveDecision,
+  rooms: ReadonlyMap<string, Room>,
+  { memory }: Plan,
+  context: RollContext,
+): DeployDecision | undefined {
+  const locked = new Set(context.world.servers.filter((server) => server.locked).map(({ name }) => name));
+  const byCost = [...rooms.values()].sort(
+    (a, b) => a.server.hourlyCost - b.server.hourlyCost || (a.server.name < b.server.name ? -1 : 1),
+  );
+  for (const room of byCost) {
+    const { server } = room;
+    if (locked.has(server.name) || !suits(chute, room)) continue;
+    if (isBackedOff(memory.failures, pairKey(chute.chuteId, server.name), context.now)) continue;
+    const model = chute.supportedGpus.find((one) => (room.freeGpus.get(one)?.length ?? 0) >= chute.gpuCount);
+    if (model === undefined) continue;
+    const inside = insidePorts(chute);
+    const reserved = reserve(room, model, chute.gpuCount, inside.length, old.diskGb);
+    if (reserved) return decisionFor(chute, room, reserved.gpuIds, reserved.nodePorts, old.diskGb, context);
+  }
+  return undefined;
+}
+
+function suits(chute: Chute, { server }: Room): boolean {
+  return server.tee === chute.tee && server.validator === chute.validator;
+}
+
+/** On the GPUs of the old version, with node ports of its own: the old Service may outlive its pod by a moment. */
+function inPlace(
+  chute: Chute,
+  { spec: old }: RemoveDecision,
+  rooms: ReadonlyMap<string, Room>,
+  context: RollContext,
+): DeployDecision | undefined {
+  const room = rooms.get(old.server);
+  if (!room || !suits(chute, room) || old.gpuIds.length < chute.gpuCount) return undefined;
+  const models = new Set(room.server.gpus.filter(({ gpuId }) => old.gpuIds.includes(gpuId)).map(({ model }) => model));
+  if (![...models].every((model) => chute.supportedGpus.includes(model))) return undefined;
+  const nodePorts = allocateNodePorts(room.takenPorts, insidePorts(chute).length);
+  if (!nodePorts) return undefined;
+  for (const port of nodePorts) room.takenPorts.add(port);
+  return decisionFor(chute, room, old.gpuIds.slice(0, chute.gpuCount), nodePorts, old.diskGb, context);
+}
+
+function decisionFor(
+  chute: Chute,
+  { server }: Room,
+  gpuIds: readonly string[],
+  nodePorts: readonly number[],
+  diskGb: number,
+  { world, random }: RollContext,
+): DeployDecision {
+  const decisionId = uuidFrom(random);
+  const ports = insidePorts(chute).map((port, i): PortMapping => ({ port, proto: 'TCP', nodePort: nodePorts[i] ?? 0 }));
+  const replicas = [...world.desired.values()].filter(
+    ({ chuteId, version, jobId }) => chuteId === chute.chuteId && version === chute.version && jobId === undefined,
+  );
+  return {
+    kind: 'deploy',
+    decisionId,
+    numbers: { multiplier: chute.effectiveComputeMultiplier, gpus: gpuIds.length, hourlyCost: server.hourlyCost },
+    alternatives: [],
+    replicasBefore: replicas.length,
+    spec: {
+      deploymentId: uuidFrom(random),
+      chuteId: chute.chuteId,
+      chuteName: chute.name,
+      version: chute.version,
+      validator: chute.validator,
+      server: server.name,
+      gpuIds,
+      ports,
+      configId: undefined,
+      jobId: undefined,
+      diskGb,
+      preemptible: chute.preemptible,
+      decisionId,
+      reason: 'rolling-update',
+    },
+  };
+}

@@ -1,0 +1,79 @@
+// What somebody said about a deployment: the validator, a person, or the inventory. A statement removes at once and without a cap.
+
+import type { DeploymentLifecycle, DeploymentSpec, RemoveReason } from '../domain/deployment.ts';
+import type { World } from './world.ts';
+
+export interface Verdict {
+  reason: RemoveReason;
+  because: string;
+  /** Rests on absence, not on a statement: counts against the cap on mass removal. */
+  inferred: boolean;
+}
+
+/** How `World.goneChutes` names one version of a chute that lives on in another. */
+export function versionKey(chuteId: string, version: string): string {
+  return `${chuteId}:${version}`;
+}
+
+export function stated(
+  world: World,
+  spec: DeploymentSpec,
+  row: DeploymentLifecycle | undefined,
+  knownServers: ReadonlySet<string>,
+): Verdict | undefined {
+  const inferred = false;
+  if (world.undeployRequests.has(spec.deploymentId)) {
+    return { reason: 'operator', because: 'a person asked for it', inferred };
+  }
+  if (row?.instanceGoneAt !== undefined) {
+    const what = spec.jobId === undefined ? `deleted instance ${row.instanceId}` : `ended job ${spec.jobId}`;
+    return { reason: 'instance-deleted', because: `the validator ${what}`, inferred };
+  }
+  const gone = goneOf(world, spec);
+  if (gone) return { reason: 'chute-deleted', because: gone, inferred };
+  if (!knownServers.has(spec.server)) {
+    return { reason: 'server-deleted', because: `server ${spec.server} was deleted`, inferred };
+  }
+  const lost = goneGpu(world, spec);
+  if (lost !== undefined) {
+    return {
+      reason: 'server-deleted',
+      because: `GPU ${lost} is no longer in the inventory of ${spec.server}`,
+      inferred: true,
+    };
+  }
+  const current = world.chutes.get(spec.chuteId)?.version;
+  const rolls = row?.instanceId !== undefined && world.rollingInstances.has(row.instanceId);
+  // A rental keeps its version to the end (gepetto.md D8).
+  if (rolls && spec.jobId === undefined && current !== undefined && current !== spec.version) {
+    return { reason: 'rolling-update', because: `the validator rolls ${spec.version} over to ${current}`, inferred };
+  }
+  return undefined;
+}
+
+/** While a chute rolls over, the validator itself ends the old version, bit by bit and paid for (gepetto.md 4.7, R16). */
+function goneOf(world: World, spec: DeploymentSpec): string | undefined {
+  const { chuteId, version } = spec;
+  if (world.feeds.get(spec.validator)?.rollingUpdates.items.has(chuteId)) return undefined;
+  if (world.goneChutes.has(chuteId)) return 'the validator says the chute is gone';
+  if (spec.jobId !== undefined || world.chutes.get(chuteId)?.version === version) return undefined;
+  return world.goneChutes.has(versionKey(chuteId, version)) ? `the validator deleted version ${version}` : undefined;
+}
+
+/** Only a server whose inventory is known can miss a GPU. */
+function goneGpu(world: World, spec: DeploymentSpec): string | undefined {
+  const owned = inventoryOf(world).get(spec.server);
+  if (!owned || owned.size === 0) return undefined;
+  return spec.gpuIds.find((gpuId) => !owned.has(gpuId));
+}
+
+const inventories = new WeakMap<World['servers'], Map<string, ReadonlySet<string>>>();
+
+function inventoryOf({ servers }: World): ReadonlyMap<string, ReadonlySet<string>> {
+  let known = inventories.get(servers);
+  if (!known) {
+    known = new Map(servers.map(({ name, gpus }) => [name, new Set(gpus.map(({ gpuId }) => gpuId))]));
+    inventories.set(servers, known);
+  }
+  return known;
+}
