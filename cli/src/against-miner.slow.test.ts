@@ -158,6 +158,15 @@ test('sync-kubeconfig and sync-node-kubeconfig give access to the server, and ag
   assert.is(fromAgent.code, 0, fromAgent.stderr);
 });
 
+test('plan --dry-run tells what would be decided and decides nothing', async ({ cli, repository }) => {
+  const before = git(repository, 'rev-parse', 'live');
+  const { code, stdout, stderr } = await cli('plan', '--dry-run', '-o', 'json');
+  assert.is(code, 0, stderr);
+  assert.ok(Array.isArray(JSON.parse(stdout).decisions));
+  assert.is(git(repository, 'rev-parse', 'live'), before);
+  assert.is((await cli('plan')).code, 2);
+});
+
 test('a deployment that was decided is in status and list, why explains it, and purge removes it', async (context) => {
   const { cli, name, world } = context;
   const chute = world.validator.chutes().find((one) => {

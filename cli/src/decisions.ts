@@ -42,6 +42,13 @@ export async function readDecisions(miner: Remote, query: DecisionQuery, limit: 
   return readAnswer(z.array(decisionShape), answer, 'the decisions');
 }
 
+const planShape = z.looseObject({ decisions: z.array(decisionShape), held: z.array(z.string()) });
+export type PlanAnswer = z.infer<typeof planShape>;
+
+export async function readPlan(miner: Remote): Promise<PlanAnswer> {
+  return readAnswer(planShape, await miner.json('GET', '/plan', { purpose: 'management' }), 'the plan');
+}
+
 function rounded(value: number | null): string {
   return value === null ? '-' : String(Number(value.toPrecision(4)));
 }

@@ -40,6 +40,12 @@ export const entries: readonly Entry[] = [
     load: () => import('./commands/why.ts'),
   },
   {
+    path: ['plan'],
+    summary: 'Show what would be decided now, without doing it',
+    group: look,
+    load: () => import('./commands/plan.ts'),
+  },
+  {
     path: ['doctor'],
     summary: 'Check hotkey, clocks, miner API, validator, agents and repository',
     group: look,

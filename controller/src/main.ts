@@ -59,7 +59,8 @@ const configurationCodes = new Set(['E-USAGE', 'E-CONFIG', 'E-HOTKEY']);
 try {
   await main();
 } catch (error) {
-  const code = error instanceof MinerError ? error.code : error instanceof TypeError ? 'E-USAGE' : undefined;
+  const isUsage = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
+  const code = error instanceof MinerError ? error.code : isUsage ? 'E-USAGE' : undefined;
   console.error(code ? `${code}: ${messageOf(error)}` : error);
   process.exit(code && configurationCodes.has(code) ? 2 : 1);
 }

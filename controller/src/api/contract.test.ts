@@ -68,6 +68,7 @@ const answers: [method: string, path: string, schema: z.ZodType, status?: number
   ['DELETE', '/deployments/d1', schemas.singlePurge],
   ['GET', '/deployments/', z.array(schemas.deployment)],
   ['GET', '/decisions', z.array(schemas.decision)],
+  ['GET', '/plan', schemas.plan],
   ['GET', '/ping', schemas.pong],
   ['GET', '/healthz', schemas.alive],
   ['GET', '/readyz', schemas.ready],
@@ -87,6 +88,19 @@ for (const [method, path, schema, status = 200] of answers) {
     assert.ok(read.success, read.success ? '' : z.prettifyError(read.error));
   });
 }
+
+test('a plan tells what would be decided and what is held back, as not committed', async (context) => {
+  context.decisions.push(...decisions);
+  const { decisions: planned, held } = await (await context.call('GET', '/plan')).json();
+  assert.equal(
+    planned.map(({ decision_id, commit }: { decision_id: string; commit: unknown }) => [decision_id, commit]),
+    [
+      ['one', null],
+      ['two', null],
+    ],
+  );
+  assert.equal(held, ['waits']);
+});
 
 test('a body of the wrong form is answered in the shape of a problem', async ({ call }) => {
   const response = await call('POST', '/servers/', { body: addBody.replace('1.5', '"much"') });

@@ -2,6 +2,7 @@
 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import { systemClock } from '../domain/clock.ts';
 import type { DeploymentLifecycle } from '../domain/deployment.ts';
 import type { RouteFacts } from './facts.ts';
 import { readInput } from './input.ts';
@@ -51,6 +52,13 @@ const listDecisions = route({
   ok: z.array(schemas.decision),
 });
 
+const dryRun = route({
+  id: 'plan',
+  tag: 'decisions',
+  summary: 'What would be decided now; nothing is launched, written or asked of the validator.',
+  ok: schemas.plan,
+});
+
 export function addDeploymentRoutes(app: FastifyInstance, options: ApiOptions): void {
   async function purge(rows: readonly DeploymentLifecycle[], inventory: Inventory, reply: FastifyReply) {
     if (rows.length > 0) await options.undeploy(rows.map(({ deploymentId }) => deploymentId));
@@ -96,6 +104,20 @@ export function addDeploymentRoutes(app: FastifyInstance, options: ApiOptions): 
     });
     return sendJson(reply, decisions.map(decisionShape));
   });
+
+  const { plan } = options;
+  if (plan) {
+    app.get('/plan', dryRun, async (_request, reply) => {
+      const { decisions, held } = await plan();
+      const rows = decisions.map((decision) => ({
+        decisionId: decision.decisionId,
+        decidedAt: (options.clock ?? systemClock).now(),
+        decision,
+        commit: undefined,
+      }));
+      return sendJson(reply, { decisions: rows.map(decisionShape), held });
+    });
+  }
 
   /** Decisions outlive their servers: an unknown name is looked up as it is. */
   async function nameOf(nameOrId: string): Promise<string> {

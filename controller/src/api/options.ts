@@ -3,6 +3,7 @@
 import type { Logger } from 'pino';
 import type { Clock } from '../domain/clock.ts';
 import type { ServerConfig } from '../domain/config.ts';
+import type { Decision } from '../domain/decision.ts';
 import type { ClusterRepo, Observation, Store } from '../domain/ports.ts';
 
 /** Adding and deleting servers. */
@@ -52,6 +53,8 @@ export interface ApiOptions {
   undeploy(deploymentIds: readonly string[]): void | Promise<void>;
   /** Called when the inventory may have changed through the API. */
   changed(): void;
+  /** What Gepetto would decide now, and what it would hold back; nothing is launched or written. Without it `GET /plan` is 404. */
+  plan?(): Promise<{ decisions: readonly Decision[]; held: readonly string[] }>;
   /** Health of the member clusters; without it every server's status is `Unknown`. */
   observe?(): Pick<Observation, 'health'>;
   /** Kubeconfig (YAML or JSON text) by server name, of those that have one. Without it `GET /servers/kubeconfig` merges none. */

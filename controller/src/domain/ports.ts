@@ -314,8 +314,8 @@ export interface ControllerLink {
   chute(validator: string, chuteId: string, version: string): Promise<Chute | undefined>;
   /** Fetch the feeds soon: an event said that something changed. */
   refreshFeeds(): void;
-  /** After each pass: what waits for a person, one sentence each. */
-  report(held: readonly string[]): void;
+  /** After each pass: what waits for a person, one sentence each, and what the planner remembers, for whoever plans without deciding. */
+  report(held: readonly string[], memory: unknown): void;
 }
 
 export interface BootstrapRequest {

@@ -133,7 +133,7 @@ export async function connectLink(options: LinkClientOptions): Promise<LinkClien
       chute: async (validator, chuteId, version) =>
         (await ask('chute', { validator, chuteId, version })) as Chute | undefined,
       refreshFeeds: () => void ask('refresh', {}).catch(warn),
-      report: (held) => void ask('report', { held: [...held] }).catch(warn),
+      report: (held, memory) => void ask('report', { held: [...held], memory }).catch(warn),
     },
     silentFor,
     async close() {

@@ -37,7 +37,7 @@ function fakeController() {
     },
     chute: async (_validator, chuteId) => (chuteId === chute.chuteId ? chute : undefined),
     refreshFeeds: () => void calls.push('refresh'),
-    report: (held) => void calls.push(['report', held]),
+    report: (held, memory) => void calls.push(['report', held, memory]),
   };
   function change(pods: Observation['pods']): void {
     observation = { ...observation, pods };
@@ -98,14 +98,17 @@ test('every request reaches the controller as it was made', async () => {
   await client.link.cancel([spec]);
   await client.link.deleteInstance('v', 'c', 'i');
   client.link.refreshFeeds();
-  client.link.report(['waits']);
+  client.link.report(['waits'], new Map([['x', 1]]));
   await eventually(() => calls.length === 5);
   assert.equal(calls.slice(0, 3), [
     ['launch', travelled([spec])],
     ['cancel', 1],
     ['delete', 'v', 'c', 'i'],
   ]);
-  assert.ok(calls.some((call) => JSON.stringify(call) === '["report",["waits"]]'));
+  assert.equal(
+    calls.find((call) => Array.isArray(call) && call[0] === 'report'),
+    ['report', ['waits'], new Map([['x', 1]])],
+  );
   await close();
 });
 

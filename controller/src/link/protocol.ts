@@ -52,7 +52,7 @@ export const requests = {
   'delete-instance': z.object({ validator: text, chuteId: text, instanceId: text }),
   chute: z.object({ validator: text, chuteId: text, version: text }),
   refresh: z.object({}),
-  report: z.object({ held: z.array(z.string()) }),
+  report: z.object({ held: z.array(z.string()), memory: z.unknown() }),
 } as const;
 
 export type RequestName = keyof typeof requests;

@@ -97,7 +97,7 @@ export async function serveLink({ link, token, log, host, port }: LinkServerOpti
     'delete-instance': ({ validator, chuteId, instanceId }) => link.deleteInstance(validator, chuteId, instanceId),
     chute: ({ validator, chuteId, version }) => link.chute(validator, chuteId, version),
     refresh: () => link.refreshFeeds(),
-    report: ({ held }) => link.report(held),
+    report: ({ held, memory }) => link.report(held, memory),
   };
 
   function addRequest<N extends RequestName>(name: N): void {

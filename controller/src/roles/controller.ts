@@ -7,6 +7,9 @@ import type { BusHealth } from '../bus/redis.ts';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { ClusterRepo, ControllerLink, EventBus, Store } from '../domain/ports.ts';
+import { systemRandom } from '../domain/random.ts';
+import { plan } from '../gepetto/plan.ts';
+import { emptyMemory, type Memory } from '../gepetto/world.ts';
 import { openMembers } from '../kubernetes/members.ts';
 import { createMetrics, type Metrics, type MetricsSources } from '../metrics/metrics.ts';
 import type { Signer } from '../signing/sr25519.ts';
@@ -119,6 +122,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
 
   let serverIds: ReadonlyMap<string, string> = new Map();
   let held: readonly string[] = [];
+  let memory = emptyMemory;
   let sweepDue = 0;
   async function upkeep(): Promise<boolean> {
     const { world, policy } = await look.snapshot();
@@ -149,12 +153,19 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
     });
   }
 
+  async function dryRun() {
+    const { world, policy } = await look.snapshot();
+    const planned = plan(world, policy, clock, systemRandom, memory);
+    return { decisions: [...planned.removals, ...planned.deploys], held: planned.held };
+  }
+
   const api = createApi({
     signer,
     store,
     nodes,
     repo,
     status,
+    plan: dryRun,
     observe: members.observe,
     kubeconfigs: async () => members.kubeconfigs(),
     readiness: ready,
@@ -197,8 +208,9 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
         return client ? client.chute(chuteId, version) : Promise.reject(new Error(`no validator ${validator}`));
       },
       refreshFeeds: validators.refresh,
-      report(sentences) {
+      report(sentences, remembered) {
         held = sentences;
+        memory = remembered as Memory;
       },
     },
     async stop() {

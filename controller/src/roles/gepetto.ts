@@ -95,7 +95,7 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
     );
     memory = result.memory;
     tell(result);
-    link.report(result.held);
+    link.report(result.held, memory);
     if (seen) forgetFulfilled(seen);
     return result.again;
   }

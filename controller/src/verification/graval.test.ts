@@ -84,9 +84,10 @@ interface Failure {
 function portFails(
   name: string,
   code: 'E-CLUSTER' | 'E-VERIFICATION' | 'E-STORE' | 'E-VALIDATOR' | 'E-GIT-REPOSITORY',
+  status = 409,
 ) {
   return ({ scene }: Context) => {
-    scene.failing.set(name, new MinerError(code, 'no', { detail: { status: 409 } }));
+    scene.failing.set(name, new MinerError(code, 'no', { detail: { status } }));
   };
 }
 
@@ -139,7 +140,7 @@ const failures: Failure[] = [
     expected: /^E-GPU-REF .*"NVIDIA L4" \(l4\), not h100_sxm/,
   },
   { what: 'a store that is down', set: portFails('addServer', 'E-STORE'), expected: /^E-STORE no/ },
-  { what: 'GPUs known already', set: portFails('advertiseNodes', 'E-VALIDATOR'), expected: /^E-VALIDATOR no/ },
+  { what: 'a validator that fails', set: portFails('advertiseNodes', 'E-VALIDATOR', 502), expected: /^E-VALIDATOR no/ },
   {
     what: 'a verdict against the GPUs',
     set: verdict({ status: 'failed', detail: 'proof is wrong' }),
@@ -189,6 +190,14 @@ test('a GPU that belongs to another server is neither advertised nor taken from 
   answerWith(context, 'gpu-1');
   assert.match(await context.add({ name: 'gpu-1' }), /^E-ALREADY-ADDED .*belongs to server gpu-0/);
   assert.not(scene.done.some((call) => /^(advertiseNodes|forgetServer|deleteServer)/.test(call)));
+});
+
+test('what the validator refused to take is not taken from it: a known GPU may be at work under another server', async (context) => {
+  const { scene } = context;
+  scene.failing.set('advertiseNodes', new MinerError('E-VALIDATOR', 'known already', { detail: { status: 409 } }));
+  assert.match(await context.add(), /^E-VALIDATOR known already/);
+  assert.not(scene.done.some((call) => call.startsWith('forgetServer')));
+  assert.is(scene.servers.size, 0);
 });
 
 test('a moved branch is no failure: the file is written again', async ({ scene, add }) => {

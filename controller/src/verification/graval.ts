@@ -158,6 +158,23 @@ async function awaitVerdict(
   }
 }
 
+/** Undone by having the validator forget the server, unless it refused: what it knows then, such as a GPU of another server, is not ours. */
+async function advertise(validator: ValidatorClient, server: Server, nodes: readonly NodeArgs[], undo: UndoStack) {
+  const gpuIds = nodes.map(({ uuid }) => uuid);
+  let refused = false;
+  // On the stack before the call: it may arrive although its answer does not.
+  undo.push('have the validator forget the server', async () => {
+    if (!refused) await validator.forgetServer(server.serverId, gpuIds);
+  });
+  try {
+    return await validator.advertiseNodes({ serverId: server.serverId, name: server.name }, nodes);
+  } catch (error) {
+    const status = error instanceof MinerError && error.code === 'E-VALIDATOR' ? Number(error.detail?.status) : 0;
+    refused = status >= 400 && status < 500;
+    throw error;
+  }
+}
+
 /** Get the GPUs' records, take the server in with unverified GPUs, and have the validator verify them. */
 async function verifyGpus(job: Job, described: Server, port: number): Promise<Server> {
   const { deps, undo, progress, signal, validator, request } = job;
@@ -179,11 +196,9 @@ async function verifyGpus(job: Job, described: Server, port: number): Promise<Se
   stopIfAborted(signal);
   await store.addServer(server);
   undo.push('delete the row', () => store.deleteServer(server.name));
-  // On the stack before the call: it may arrive although its answer does not.
-  undo.push('have the validator forget the server', () => validator.forgetServer(server.serverId, gpuIds));
   progress('advertising the GPUs to the validator');
   const nodes = devices.map((device, index) => nodeArgs(device, index, server, port));
-  const { taskId, seed } = await validator.advertiseNodes({ serverId: server.serverId, name: server.name }, nodes);
+  const { taskId, seed } = await advertise(validator, server, nodes, undo);
   if (seed !== undefined) await store.updateServer(server.name, { seed });
   // A validator that does not verify says so with this task id, and refuses to be asked about it (protocol.md 6.3).
   if (taskId === 'skip') progress('the validator skips the verification');

@@ -165,6 +165,7 @@ function createOptions(context: Context): ApiOptions {
       },
     },
     status: async () => ({ hotkey: miner.address }),
+    plan: async () => ({ decisions: context.decisions.map(({ decision }) => decision), held: ['waits'] }),
     undeploy: (ids) => {
       done.push(`undeploy ${ids.join(' ')}`);
     },
