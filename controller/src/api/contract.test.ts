@@ -91,9 +91,9 @@ for (const [method, path, schema, status = 200] of answers) {
 
 test('a plan tells what would be decided and what is held back, as not committed', async (context) => {
   context.decisions.push(...decisions);
-  const { decisions: planned, held } = await (await context.call('GET', '/plan')).json();
+  const { decisions: planned, held } = schemas.plan.parse(await (await context.call('GET', '/plan')).json());
   assert.equal(
-    planned.map(({ decision_id, commit }: { decision_id: string; commit: unknown }) => [decision_id, commit]),
+    planned.map(({ decision_id, commit }) => [decision_id, commit]),
     [
       ['one', null],
       ['two', null],
