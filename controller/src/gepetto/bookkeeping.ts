@@ -31,10 +31,12 @@ export function effectsOf(
   }
   const byConfig = new Map<string, DeploymentLifecycle>();
   const byInstance = new Map<string, DeploymentLifecycle>();
+  const launches = [...world.lifecycles.values()].filter((row) => row.committedAt === undefined);
+  const claimed = new Set(launches.flatMap(({ gpuIds }) => gpuIds));
   for (const row of world.lifecycles.values()) {
     if (row.configId !== undefined) byConfig.set(row.configId, row);
     if (row.instanceId !== undefined) byInstance.set(row.instanceId, row);
-    effects.push(...rowEffects(world, row, podsOf.get(row.deploymentId) ?? [], now));
+    effects.push(...rowEffects(world, row, podsOf.get(row.deploymentId) ?? [], now, claimed));
   }
   for (const [validator, { instances }] of world.feeds) {
     for (const instance of instances.items.values()) {
@@ -50,6 +52,7 @@ export function effectsOf(
       if (row.instanceId === undefined && configId !== undefined) {
         effects.push({ kind: 'link-instance', configId, instanceId, at: now });
       }
+      if (row.instanceId !== undefined && row.instanceId !== instanceId) continue;
       if (row.verifiedAt === undefined && instance.verifiedAt !== undefined) {
         effects.push({ kind: 'mark-instance', step: 'verifiedAt', instanceId, at: instance.verifiedAt });
       }
@@ -61,7 +64,14 @@ export function effectsOf(
   return effects;
 }
 
-function rowEffects(world: World, row: DeploymentLifecycle, pods: readonly ObservedPod[], now: number): Effect[] {
+/** `claimed`: GPUs of launches that were never committed. */
+function rowEffects(
+  world: World,
+  row: DeploymentLifecycle,
+  pods: readonly ObservedPod[],
+  now: number,
+  claimed: ReadonlySet<string>,
+): Effect[] {
   const effects: Effect[] = [];
   const { deploymentId } = row;
   if (row.runningAt === undefined && pods.some((pod) => pod.phase === 'Running')) {
@@ -69,8 +79,14 @@ function rowEffects(world: World, row: DeploymentLifecycle, pods: readonly Obser
   }
   // Planned but never committed, or taken out by a person's revert.
   if (row.removedAt === undefined && !world.desired.has(deploymentId)) {
-    effects.push({ kind: 'mark', step: 'removedAt', deploymentId, at: now });
+    const swapped = row.committedAt !== undefined && row.gpuIds.some((gpuId) => claimed.has(gpuId));
+    effects.push(
+      swapped
+        ? { kind: 'finish-removal', deploymentId, at: now }
+        : { kind: 'mark', step: 'removedAt', deploymentId, at: now },
+    );
   }
+  if (world.desired.has(deploymentId)) return effects;
   if (row.removedAt === undefined || row.goneAt !== undefined) return effects;
   if (row.instanceId !== undefined && row.instanceGoneAt === undefined) {
     const { validator, chuteId, instanceId } = row;

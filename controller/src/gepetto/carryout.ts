@@ -27,14 +27,14 @@ export async function carryOut(effect: Effect, ports: EffectPorts): Promise<void
     case 'mark':
       await store.mark(effect.step, [effect.deploymentId], effect.at);
       return;
+    case 'finish-removal':
+      await store.mark('removedAt', [effect.deploymentId], effect.at);
+      return;
     case 'link-instance':
       await store.linkInstance(effect.configId, effect.instanceId, effect.at);
       return;
     case 'mark-instance':
       await store.markInstance(effect.step, { instanceId: effect.instanceId }, effect.at);
-      return;
-    case 'release-job':
-      await releaseJob(effect.validator, effect.jobId, ports);
       return;
     case 'delete-instance':
       try {
@@ -48,7 +48,7 @@ export async function carryOut(effect: Effect, ports: EffectPorts): Promise<void
   }
 }
 
-/** Let other miners have the jobs of deployments that were launched and not committed. */
+/** Let other miners have the jobs of deployments that never came up. */
 export async function releaseJobs(specs: readonly DeploymentSpec[], ports: EffectPorts): Promise<void> {
   for (const { validator, jobId } of specs) if (jobId !== undefined) await releaseJob(validator, jobId, ports);
 }

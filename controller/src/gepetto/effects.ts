@@ -6,6 +6,8 @@ export type Effect =
   /** In git but not in the store (a lost database): make its row. */
   | { kind: 'adopt'; spec: DeploymentSpec }
   | { kind: 'mark'; step: 'committedAt' | 'runningAt' | 'removedAt' | 'goneAt'; deploymentId: string; at: number }
+  /** Left git for a newcomer, and the miner died before it could note that. */
+  | { kind: 'finish-removal'; deploymentId: string; at: number }
   | { kind: 'link-instance'; configId: string; instanceId: string; at: number }
   | { kind: 'mark-instance'; step: 'verifiedAt' | 'activatedAt'; instanceId: string; at: number }
   | {
@@ -15,6 +17,4 @@ export type Effect =
       instanceId: string;
       /** Whose instance it was; undefined for one that nothing here knows. */
       deploymentId: string | undefined;
-    }
-  /** A rental that never came up: others may have it. */
-  | { kind: 'release-job'; validator: string; jobId: string };
+    };

@@ -4,6 +4,7 @@
 import type { Clock } from '../domain/clock.ts';
 import type { Policy } from '../domain/config.ts';
 import type { Decision, DeployDecision } from '../domain/decision.ts';
+import type { RemoveReason } from '../domain/deployment.ts';
 import { MinerError } from '../domain/errors.ts';
 import type { ClusterRepo, ControllerLink, LiveTree, Store } from '../domain/ports.ts';
 import type { Random } from '../domain/random.ts';
@@ -36,11 +37,13 @@ export interface PassResult {
   committed: readonly Decision[];
   refused: number;
   held: readonly string[];
-  /** A refusal left room, or a place came free that somebody waits for: plan again at once. */
+  /** A refusal left room, or something was learned that makes room: plan again at once. */
   again: boolean;
 }
 
 const maxCommitTries = 5;
+const launchFailures: ReadonlySet<RemoveReason> = new Set(['pod-failed', 'pod-lost', 'launch-stuck']);
+const roomMakers: ReadonlySet<string> = new Set(['goneAt', 'activatedAt']);
 
 /** What came through the launch, and what waited for its place. */
 interface Batch {
@@ -58,13 +61,17 @@ export async function runPass(ports: PassPorts, memory: PassMemory): Promise<Pas
   const now = ports.clock.now();
   const planned = plan(world, policy, ports.clock, ports.random, memory);
   for (const effect of planned.effects) await carryOut(effect, ports);
-  const queue = queueOf(before, planned.removals, world, goneNow(planned), now);
+  const free = goneNow(planned);
+  const queue = queueOf(before, planned.removals, world, free, now);
   await drop(queue.dropped, ports);
   const rolled = rollOver(planned, { world, policy, random: ports.random, now, pairs: memory.rolled ?? new Map() });
+  const removals = rolled.removals.filter(({ spec }) => live.deployments.has(spec.deploymentId));
+  // Written before the commit: a crash in between must not look as if somebody had reset the branch.
+  if (removals.length > 0) await ports.store.mark('removedAt', idsOf(removals), now);
   const asked = [...rolled.deploys, ...rolled.swaps.map(({ deploy }) => deploy)];
   const launched = await launchAll(asked, ports, { ...memory, ...planned.memory });
   const batch: Batch = {
-    removals: rolled.removals.filter(({ spec }) => live.deployments.has(spec.deploymentId)),
+    removals,
     deploys: granted(rolled.deploys, launched.granted),
     swaps: rolled.swaps.flatMap(({ deploy, victims }) =>
       granted([deploy], launched.granted).map((held) => ({ deploy: held, victims })),
@@ -72,6 +79,7 @@ export async function runPass(ports: PassPorts, memory: PassMemory): Promise<Pas
     ready: queue.ready,
   };
   const done = await commitAll(batch, snapshot, ports);
+  await releaseJobs(failedLaunches(done.committed, world), ports);
   const waits = [...queue.waiting, ...done.waiting];
   const alive = new Set([...launched.granted.keys(), ...world.desired.keys()]);
   return {
@@ -84,8 +92,12 @@ export async function runPass(ports: PassPorts, memory: PassMemory): Promise<Pas
     committed: done.committed,
     refused: launched.refused,
     held: planned.held,
-    again: (launched.refused > 0 && launched.granted.size > 0) || cleared(waits, planned),
+    again: (launched.refused > 0 && launched.granted.size > 0) || opensRoom(planned),
   };
+}
+
+function idsOf(decisions: readonly Decision[]): string[] {
+  return decisions.map(({ spec }) => spec.deploymentId);
 }
 
 function goneNow({ effects }: Plan): Set<string> {
@@ -94,10 +106,19 @@ function goneNow({ effects }: Plan): Set<string> {
   );
 }
 
-/** A victim just went, and its successor has not been let in yet. */
-function cleared(waits: readonly Waiting[], planned: Plan): boolean {
-  const gone = goneNow(planned);
-  return waits.some(({ victims }) => victims.some((deploymentId) => gone.has(deploymentId)));
+/** A rental that failed before it was active is given back; one that ran has ended (gepetto.md 6, E14). */
+function failedLaunches(decisions: readonly Decision[], { lifecycles }: World) {
+  return decisions
+    .filter(({ kind, spec }) => kind === 'remove' && lifecycles.get(spec.deploymentId)?.activatedAt === undefined)
+    .filter((decision) => decision.kind === 'remove' && launchFailures.has(decision.reason))
+    .map(({ spec }) => spec);
+}
+
+/** GPUs came free, or an instance became active, after which its chute may have another. */
+function opensRoom({ effects }: Plan): boolean {
+  return effects.some(
+    (effect) => (effect.kind === 'mark' || effect.kind === 'mark-instance') && roomMakers.has(effect.step),
+  );
 }
 
 function granted(decisions: readonly DeployDecision[], held: ReadonlyMap<string, DeployDecision>): DeployDecision[] {
@@ -109,11 +130,7 @@ async function drop(waiting: readonly Pick<Waiting, 'decision'>[], ports: PassPo
   const specs = waiting.map(({ decision }) => decision.spec);
   if (specs.length === 0) return;
   await ports.link.cancel(specs);
-  await ports.store.mark(
-    'removedAt',
-    specs.map(({ deploymentId }) => deploymentId),
-    ports.clock.now(),
-  );
+  await ports.store.mark('removedAt', idsOf(waiting.map(({ decision }) => decision)), ports.clock.now());
   await releaseJobs(specs, ports);
 }
 
@@ -178,10 +195,9 @@ async function commitOnTop(decisions: readonly Decision[], snapshot: Snapshot, p
 
 async function record(decisions: readonly Decision[], commit: string, ports: PassPorts): Promise<void> {
   const now = ports.clock.now();
-  const idsOf = (kind: Decision['kind']) =>
-    decisions.filter((decision) => decision.kind === kind).map((decision) => decision.spec.deploymentId);
-  await ports.store.mark('committedAt', idsOf('deploy'), now);
-  await ports.store.mark('removedAt', idsOf('remove'), now);
+  const of = (kind: Decision['kind']) => idsOf(decisions.filter((decision) => decision.kind === kind));
+  await ports.store.mark('committedAt', of('deploy'), now);
+  await ports.store.mark('removedAt', of('remove'), now);
   await ports.store.saveDecisions(
     decisions.map((decision) => ({ decisionId: decision.decisionId, decidedAt: now, decision, commit })),
   );

@@ -2,7 +2,7 @@
 // needs evidence: an explicit statement, or absence in two snapshots newer than the object plus a grace. Silence removes nothing.
 
 import type { Policy } from '../domain/config.ts';
-import type { DeploymentLifecycle, DeploymentSpec, ObservedPod, RemoveReason } from '../domain/deployment.ts';
+import type { DeploymentLifecycle, DeploymentSpec, ObservedPod } from '../domain/deployment.ts';
 import { type AbsentTwice, effectsOf } from './bookkeeping.ts';
 import { contestedGpus } from './contested.ts';
 import type { Effect } from './effects.ts';
@@ -56,21 +56,7 @@ export function reconcile(world: World, policy: Policy, memory: PassMemory, now:
       (settled ? observed(world, policy, spec, row, pods, now, absentTwice) : undefined);
     if (verdict) removals.push({ spec, ...verdict });
   }
-  const effects = effectsOf(world, podsOf, now, absentTwice, waiting);
-  return { removals, effects: [...effects, ...releases(world, removals)], missing };
-}
-
-const failed: ReadonlySet<RemoveReason> = new Set(['pod-failed', 'pod-lost', 'launch-stuck']);
-
-/** A rental that failed before it was active is given back; one that ran has ended (gepetto.md 6, E14). */
-function releases(world: World, removals: readonly Removal[]): Effect[] {
-  return removals.flatMap(({ spec, reason }) => {
-    const { jobId, validator, deploymentId } = spec;
-    const ran = world.lifecycles.get(deploymentId)?.activatedAt !== undefined;
-    return jobId === undefined || ran || !failed.has(reason)
-      ? []
-      : [{ kind: 'release-job', validator, jobId } as const];
-  });
+  return { removals, effects: effectsOf(world, podsOf, now, absentTwice, waiting), missing };
 }
 
 /** Minutes that a launch may take: more than usual where the image alone needs longer on that line (gepetto.md W19). */

@@ -48,6 +48,10 @@ export function stated(
   if (rolls && spec.jobId === undefined && current !== undefined && current !== spec.version) {
     return { reason: 'rolling-update', because: `the validator rolls ${spec.version} over to ${current}`, inferred };
   }
+  // Decided in an earlier pass that ended before its commit, or brought back by hand: its token is spent and its Secret gone.
+  if (row?.removedAt !== undefined) {
+    return { reason: 'instance-deleted', because: 'its removal was decided before', inferred };
+  }
   return undefined;
 }
 

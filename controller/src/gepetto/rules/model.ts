@@ -37,6 +37,7 @@ export function createModel({ servers, chutes, seed = 1, refuse }: ModelOptions)
   const rows = new Map<string, Row>();
   const pods = new Map<string, ObservedPod>();
   const secrets = new Set<string>();
+  const spent = new Set<string>();
   const instances = new Map<string, RemoteInstance>();
   const chuteMap = new Map(chutes.map((one) => [one.chuteId, one]));
   const silent = new Map<string, number>();
@@ -250,7 +251,9 @@ export function createModel({ servers, chutes, seed = 1, refuse }: ModelOptions)
     for (const [id, pod] of pods) {
       const spec = live.get(id);
       if (!spec?.configId || pod.phase !== 'Running' || pod.terminating) continue;
-      if ([...instances.values()].some(({ configId }) => configId === spec.configId)) continue;
+      // A token is good for one claim.
+      if (spent.has(spec.configId)) continue;
+      spent.add(spec.configId);
       const instanceId = f.id(`instance of ${id}`);
       instances.set(instanceId, {
         instanceId,

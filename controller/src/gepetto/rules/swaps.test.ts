@@ -200,7 +200,7 @@ test('E14 a rental that fails before it is active is removed and released, and n
     await model.pass();
     model.settle();
   }
-  assert.equal(model.log, ['token rental v1', '+ rental v1', `release ${jobId}`, '- rental v1']);
+  assert.equal(model.log, ['token rental v1', '+ rental v1', '- rental v1', `release ${jobId}`]);
 });
 
 test('E14 a rental whose token is refused for good is not asked for again', async () => {
