@@ -15,10 +15,11 @@ import { createMetrics, type Metrics, type MetricsSources } from '../metrics/met
 import type { Signer } from '../signing/sr25519.ts';
 import { fetchKubeconfig } from '../verification/agent.ts';
 import { createNodes } from '../verification/nodes.ts';
+import { createChuteKeeper } from './chutes.ts';
 import { createInventory } from './inventory.ts';
 import { createLauncher } from './launcher.ts';
 import { createLook, emptyHints } from './look.ts';
-import { startLoop } from './loop.ts';
+import { type Loop, startLoop } from './loop.ts';
 import { createReadiness } from './readiness.ts';
 import { type Status, statusOf } from './status.ts';
 import { sweepSecrets } from './sweep.ts';
@@ -57,6 +58,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
   const { signer, store, repo, clock, log, busHealth, host = '127.0.0.1', port } = parts;
   const members = openMembers({ clock, log });
   const listeners: (() => void)[] = [];
+  let loop: Loop | undefined;
   const changed = () => {
     for (const listener of listeners) listener();
   };
@@ -80,7 +82,10 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
     bus,
     log,
     pollMs: feedPollMs,
-    onFeeds: changed,
+    onFeeds() {
+      changed();
+      loop?.wake();
+    },
   });
   const ready = createReadiness({
     store,
@@ -124,7 +129,9 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
   let held: readonly string[] = [];
   let memory = emptyMemory;
   let sweepDue = 0;
+  const rememberChutes = createChuteKeeper(store);
   async function upkeep(): Promise<boolean> {
+    await rememberChutes(validators.feeds());
     const { world, policy } = await look.snapshot();
     serverIds = new Map(world.servers.map(({ name, serverId }) => [name, serverId]));
     inventory.reconcile(world.servers, look.main().servers, policy.removalShare);
@@ -134,7 +141,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
     }
     return false;
   }
-  const loop = startLoop({
+  loop = startLoop({
     clock,
     intervalMs: upkeepMs,
     settleMs,
@@ -178,7 +185,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
       changed();
     },
     changed() {
-      loop.wake();
+      loop?.wake();
       changed();
     },
     log,
@@ -217,7 +224,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
       stopping.abort();
       await api.close();
       await nodes.stop();
-      await loop.stop();
+      await loop?.stop();
       await validators.stop();
       await inventory.settled();
       await members.close();

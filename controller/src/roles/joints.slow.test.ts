@@ -116,6 +116,8 @@ joints('an event starts the chain, and events alone tell the miner how it ends',
       (await statusOf(context)).deployments.find((one) => one.deploymentId === deploymentId && one.phase === 'active'),
     'the miner sees it active, by events alone',
   );
+  const [shown] = (await context.api.get('/deployments/')) as { chute: { name: string } }[];
+  assert.is(shown?.chute.name, chute.name, 'the store remembers the chute');
   assert.ok(row.instanceId && row.claimedAt && row.verifiedAt && row.activatedAt && row.runningAt);
   validator.setOutage('none');
 });

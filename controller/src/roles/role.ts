@@ -24,9 +24,23 @@ export interface Role {
 }
 
 export function wholeNumber(values: OptionValues, name: string): number {
-  const value = Number(values[name]);
+  const value = values[name] === '' ? Number.NaN : Number(values[name]);
   if (Number.isInteger(value) && value >= 0) return value;
   throw new MinerError('E-USAGE', `--${name}: found "${values[name]}", allowed: a whole number`);
+}
+
+/** Throws E-USAGE; 0 is any free port. */
+export function port(values: OptionValues, name: string): number {
+  const value = values[name] === '' ? Number.NaN : Number(values[name]);
+  if (Number.isInteger(value) && value >= 0 && value <= 65_535) return value;
+  throw new MinerError('E-USAGE', `--${name}: found "${values[name]}", allowed: a port, 0 to 65535`);
+}
+
+/** Throws E-USAGE for what is no http or https URL. */
+export function httpUrl(values: OptionValues, name: string): string {
+  const url = required(values, name);
+  if (URL.canParse(url) && /^https?:/.test(url)) return url;
+  throw new MinerError('E-USAGE', `--${name}: found "${url}", allowed: an http or https URL`);
 }
 
 export function required(values: OptionValues, name: string): string {

@@ -7,6 +7,7 @@ import type { MemberHealth } from '../domain/deployment.ts';
 import type { LaunchGranted, LaunchRefused } from '../domain/ports.ts';
 import type { Server } from '../domain/server.ts';
 import * as f from '../gepetto/fixtures.ts';
+import { createChuteKeeper } from './chutes.ts';
 import { createInventory } from './inventory.ts';
 import { createLauncher } from './launcher.ts';
 import { startLoop } from './loop.ts';
@@ -291,6 +292,25 @@ test('many files that go away at once delete nothing and are reported', async ()
     log.filter((line) => line.startsWith('delete')),
     ['delete a', 'delete b', 'delete c'],
   );
+});
+
+test('chutes are saved when they are new or different, and again when saving failed', async () => {
+  const saves: string[][] = [];
+  let fails = true;
+  const keep = createChuteKeeper({
+    async saveChutes(chutes) {
+      if (fails) throw new Error('database away');
+      saves.push(chutes.map(({ name }) => name));
+    },
+  });
+  const feedsOf = (...names: string[]) => f.world({ chutes: names.map((name) => f.chute(name)) }).feeds;
+  await keep(feedsOf('x', 'y')).catch(() => undefined);
+  fails = false;
+  await keep(feedsOf('x', 'y'));
+  await keep(feedsOf('x', 'y'));
+  await keep(feedsOf('x', 'z'));
+  await keep(f.world({ chutes: [f.chute('x', { bounty: 7 })] }).feeds);
+  assert.equal(saves, [['x', 'y'], ['z'], ['x']]);
 });
 
 test('the status tells servers, deployments with their phase, and decisions with their reason', () => {

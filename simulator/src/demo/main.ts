@@ -28,6 +28,13 @@ async function addServers(world: DemoWorld, api: MinerApi, validator: string, ou
   await Promise.all(adding);
 }
 
+function hintsOf({ repository, hotkeyFile }: DemoFolder, { url }: MinerProcess): string[] {
+  return [
+    `git -C ${repository} log live`,
+    `MINER_API=${url} HOTKEY=${hotkeyFile} npm run --silent chutes-miner -- status`,
+  ];
+}
+
 function tellReady(folder: DemoFolder, world: DemoWorld, miner: MinerProcess, output: Output): void {
   const { validator, cluster } = world;
   const servers = world.servers.map(({ name, gpuShortRef, gpuCount, hourlyCost, ip }) => ({
@@ -49,7 +56,7 @@ function tellReady(folder: DemoFolder, world: DemoWorld, miner: MinerProcess, ou
       dir: folder.path,
       pids: { demo: process.pid, miner: miner.pid() },
     },
-    `The miner is up. Its decisions are commits: git -C ${folder.repository} log live`,
+    ['The miner is up. Its decisions are commits; ask it while it runs:', ...hintsOf(folder, miner)].join('\n  '),
   );
 }
 
@@ -76,7 +83,16 @@ async function run(options: DemoOptions, stop: AbortController): Promise<void> {
     const events = world.runEvents(stop.signal, output.news);
     const adding = options.addServers ? addServers(world, api, folder.validator.address, output) : undefined;
     const { watchUntilDone } = await import('./watch.ts');
-    const report = await watchUntilDone({ options, world, api, output, folder, startedAt, signal: stop.signal });
+    const report = await watchUntilDone({
+      options,
+      world,
+      api,
+      output,
+      folder,
+      hints: hintsOf(folder, miner),
+      startedAt,
+      signal: stop.signal,
+    });
     stop.abort();
     const seconds = (Date.now() - startedAt) / 1000;
     const simulatedSeconds = Math.round(world.elapsedMs() / 1000);

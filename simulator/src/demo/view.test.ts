@@ -101,7 +101,15 @@ const report: Report = {
 
 function render(columns: number): string {
   const news = ['first', 'second', 'third', 'fourth', 'gpu-2 lost power'];
-  return renderView({ status, report, elapsed: 3700, speed: 120, repository: '/tmp/r.git', news, columns });
+  return renderView({
+    status,
+    report,
+    elapsed: 3700,
+    speed: 120,
+    hints: ['git -C /tmp/r.git log live'],
+    news,
+    columns,
+  });
 }
 
 test('the table shows servers, living deployments by server, decisions with their reason, and the newest news', () => {

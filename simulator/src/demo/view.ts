@@ -10,7 +10,8 @@ export interface ViewInput {
   /** Simulated seconds since the start, and seconds per second. */
   elapsed: number;
   speed: number;
-  repository: string;
+  /** Command lines with which the reader goes on. */
+  hints: readonly string[];
   /** What just happened in the simulated world, newest last. */
   news: readonly string[];
   columns: number;
@@ -35,7 +36,7 @@ function duration(seconds: number): string {
   return minutes < 60 ? `${minutes}m` : `${Math.floor(minutes / 60)}h${String(minutes % 60).padStart(2, '0')}m`;
 }
 
-export function renderView({ status, report, elapsed, speed, repository, news, columns }: ViewInput): string {
+export function renderView({ status, report, elapsed, speed, hints, news, columns }: ViewInput): string {
   const wide = Math.max(60, columns);
   const servers = status.servers.map((server) => [
     server.name,
@@ -71,6 +72,6 @@ export function renderView({ status, report, elapsed, speed, repository, news, c
     ...(news.length > 0 ? news.slice(-shownNews).map((line) => clip(`  ${line}`, wide)) : ['  nothing']),
     ...status.held.map((line) => clip(`held back: ${line}`, wide)),
     '',
-    `git -C ${repository} log live`,
+    ...hints,
   ].join('\n');
 }

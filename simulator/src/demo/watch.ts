@@ -22,6 +22,8 @@ export interface WatchOptions {
   api: Pick<MinerApi, 'get'>;
   output: Output;
   folder: Pick<DemoFolder, 'repository' | 'path'>;
+  /** Command lines with which the reader goes on. */
+  hints: readonly string[];
   /** Wall-clock ms. */
   startedAt: number;
   signal: AbortSignal;
@@ -64,15 +66,14 @@ export async function watchUntilDone(watch: WatchOptions): Promise<Outcome> {
   }
 }
 
-async function look({ world, api, output, folder }: WatchOptions): Promise<Report> {
+async function look({ world, api, output, folder, hints }: WatchOptions): Promise<Report> {
   const status = (await api.get('/status')) as Status;
   const { score, violations } = world.validator.stats();
   const report = reportOf(status, await countLive(folder.repository), score, [
     ...violations,
     ...world.cluster.violations(),
   ]);
-  const { repository } = folder;
-  output.look({ status, report, elapsed: world.elapsedMs() / 1000, speed: world.state.speed, repository });
+  output.look({ status, report, elapsed: world.elapsedMs() / 1000, speed: world.state.speed, hints });
   return report;
 }
 
