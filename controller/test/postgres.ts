@@ -1,14 +1,13 @@
-// A real PostgreSQL for tests: a temporary cluster on 127.0.0.1, or a new database on the server of DATABASE_URL_TEST. The cluster's
-// supervisor lives in a session of its own and reads a pipe from the test: when the test ends, however it ends, so does the cluster.
+// A real PostgreSQL for tests: a temporary cluster on 127.0.0.1, or a new database on the server of DATABASE_URL_TEST.
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawnSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { chownSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
-import { createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
+import { endSupervised, freePort, startSupervised } from './supervised.ts';
 
 export interface TestPostgres {
   url: string;
@@ -50,16 +49,6 @@ function programs(folder: string, other: Account | undefined): string {
   return copy;
 }
 
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
-
 /** Ends when its input does; `keep` as the last word leaves the files. The folder is removed by the account that owns it. */
 const supervisor = `
 "$1" -D "$2/data" -p "$3" -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off </dev/null &
@@ -77,44 +66,18 @@ interface Cluster {
   other: Account | undefined;
 }
 
-/** Resolves when the server takes connections. */
 function run({ folder, bin, port, other }: Cluster): Promise<ChildProcess> {
-  const child = spawn('sh', ['-c', supervisor, 'postgres-for-tests', join(bin, 'postgres'), folder, String(port)], {
-    ...other,
-    cwd: folder,
-    detached: true,
-    stdio: ['pipe', 'ignore', 'pipe'],
-    env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
-  });
-  // A test that forgets to stop it still ends; the sockets of a child keep the process alive unless told otherwise.
-  child.unref();
-  for (const pipe of [child.stdin, child.stderr]) if (pipe instanceof Socket) pipe.unref();
-  return new Promise((resolve, reject) => {
-    let log = '';
-    const timer = setTimeout(fail, startTimeoutMs);
-    function fail(): void {
-      clearTimeout(timer);
-      reject(new Error(`PostgreSQL did not start:\n${log}`));
-    }
-    // Read to the end of its life, or the server would wait for room in the pipe.
-    child.stderr?.on('data', (chunk: Buffer) => {
-      log = (log + chunk).slice(-4000);
+  return startSupervised({
+    name: 'postgres',
+    script: supervisor,
+    args: [join(bin, 'postgres'), folder, String(port)],
+    folder,
+    account: other,
+    state(log) {
+      if (log.includes('ready to accept connections')) return 'up';
       // A client that knocks too early is refused with this word too.
-      if (/FATAL:(?! {2}the database system is starting up)/.test(log)) fail();
-      if (!log.includes('ready to accept connections')) return;
-      clearTimeout(timer);
-      resolve(child);
-    });
-    child.once('error', reject).once('exit', fail);
-  });
-}
-
-function end(child: ChildProcess, word: 'keep' | 'remove'): Promise<void> {
-  if (child.exitCode !== null) return Promise.resolve();
-  return new Promise((resolve) => {
-    child.ref();
-    child.once('exit', () => resolve());
-    child.stdin?.end(`${word}\n`);
+      return /FATAL:(?! {2}the database system is starting up)/.test(log) ? 'failed' : 'starting';
+    },
   });
 }
 
@@ -136,9 +99,9 @@ async function startCluster(): Promise<TestPostgres> {
     let child = await run(cluster);
     return {
       url: `postgres://postgres@127.0.0.1:${cluster.port}/postgres`,
-      stop: () => end(child, 'remove'),
+      stop: () => endSupervised(child, 'remove'),
       restart: async (whileAway) => {
-        await end(child, 'keep');
+        await endSupervised(child, 'keep');
         try {
           await whileAway?.();
         } finally {

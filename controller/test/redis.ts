@@ -1,11 +1,10 @@
-// A real Redis for tests, on a free port of 127.0.0.1 with its files in a temporary folder. Its supervisor lives in a session of its
-// own and reads a pipe from the test: when the test ends, however it ends, so does the server.
+// A real Redis for tests, on a free port of 127.0.0.1 with its files in a temporary folder.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer, Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { endSupervised, freePort, startSupervised } from './supervised.ts';
 
 export interface TestRedis {
   url: string;
@@ -24,17 +23,6 @@ export interface TestRedisOptions {
 }
 
 const program = 'redis-server';
-const startTimeoutMs = 30_000;
-
-function freePort(): Promise<number> {
-  return new Promise((resolve, reject) => {
-    const server = createServer().once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const address = server.address();
-      server.close(() => resolve(typeof address === 'object' && address ? address.port : 0));
-    });
-  });
-}
 
 /** Kills the server when its input ends; the last one out removes the folder unless told to keep it. */
 const supervisor = `
@@ -59,41 +47,13 @@ function configuration(folder: string, port: number, { password, durable }: Test
   return `${lines.join('\n')}\n`;
 }
 
-/** Resolves when the server takes connections. */
 function run(folder: string): Promise<ChildProcess> {
-  const child = spawn('sh', ['-c', supervisor, 'redis-for-tests', program, folder], {
-    cwd: folder,
-    detached: true,
-    stdio: ['pipe', 'pipe', 'ignore'],
-    env: { PATH: process.env.PATH, LC_ALL: 'C', TZ: 'UTC' },
-  });
-  // A test that forgets to stop it still ends.
-  child.unref();
-  for (const pipe of [child.stdin, child.stdout]) if (pipe instanceof Socket) pipe.unref();
-  return new Promise((resolve, reject) => {
-    let log = '';
-    const timer = setTimeout(fail, startTimeoutMs);
-    function fail(): void {
-      clearTimeout(timer);
-      reject(new Error(`Redis did not start:\n${log}`));
-    }
-    // Read to the end of its life, or the server would wait for room in the pipe.
-    child.stdout?.on('data', (chunk: Buffer) => {
-      log = (log + chunk).slice(-4000);
-      if (!log.includes('Ready to accept connections')) return;
-      clearTimeout(timer);
-      resolve(child);
-    });
-    child.once('error', reject).once('exit', fail);
-  });
-}
-
-function end(child: ChildProcess | undefined, word: 'keep' | 'remove'): Promise<void> {
-  if (!child || child.exitCode !== null) return Promise.resolve();
-  return new Promise((resolve) => {
-    child.ref();
-    child.once('exit', () => resolve());
-    child.stdin?.end(`${word}\n`);
+  return startSupervised({
+    name: 'redis',
+    script: supervisor,
+    args: [program, folder],
+    folder,
+    state: (log) => (log.includes('Ready to accept connections') ? 'up' : 'starting'),
   });
 }
 
@@ -106,7 +66,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
   return {
     url: `redis://127.0.0.1:${port}`,
     async kill() {
-      await end(child, 'keep');
+      await endSupervised(child, 'keep');
       child = undefined;
     },
     async start(data) {
@@ -115,7 +75,7 @@ export async function startRedis(options: TestRedisOptions = {}): Promise<TestRe
       child = await run(folder);
     },
     async stop() {
-      await end(child, 'remove');
+      await endSupervised(child, 'remove');
       rmSync(folder, { recursive: true, force: true });
     },
   };

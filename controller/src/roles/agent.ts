@@ -14,7 +14,7 @@ import { MinerError } from '../domain/errors.ts';
 import { isServerName } from '../domain/ids.ts';
 import { systemRandom } from '../domain/random.ts';
 import { loadHotkey } from '../signing/hotkey.ts';
-import { optional, type Role, type RunningRole, required, wholeNumber } from './role.ts';
+import { optional, portNumber, type Role, type RunningRole, required } from './role.ts';
 
 export interface AgentOptions {
   hotkeyFile: string;
@@ -97,7 +97,7 @@ export const role: Role = {
       name: required(values, 'name'),
       stateDir: required(values, 'state-dir'),
       host: required(values, 'host'),
-      port: wholeNumber(values, 'port'),
+      port: portNumber(values, 'port'),
       kubeconfigFile: optional(values, 'kubeconfig'),
     }),
 };

@@ -13,7 +13,7 @@ import { loadHotkey } from '../signing/hotkey.ts';
 import { openStore } from '../store/open.ts';
 import { demandConfiguration, ownTemplate } from './configuration.ts';
 import type { GepettoParts } from './gepetto.ts';
-import { optional, type Role, type RunningRole, required, wholeNumber } from './role.ts';
+import { optional, portNumber, type Role, type RunningRole, required, wholeNumber } from './role.ts';
 
 export interface RunningMiner extends RunningRole {
   /** Of the miner API. */
@@ -107,7 +107,7 @@ export const role: Role = {
       dir: required(values, 'dir'),
       hotkeyFile: required(values, 'hotkey'),
       template: optional(values, 'template'),
-      port: wholeNumber(values, 'port'),
+      port: portNumber(values, 'port'),
       clockSpeed: wholeNumber(values, 'clock-speed'),
       clockEpoch: wholeNumber(values, 'clock-epoch'),
     }),

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { renderChute } from '@miner/manifests/charts/chute.ts';
 import type { Logger } from 'pino';
+import { demandRedisUrl } from '../bus/connection.ts';
 import { createRedisBus, type RedisBus } from '../bus/redis.ts';
 import { type ClusterRepoOptions, openClusterRepo } from '../clusterrepo/clusterrepo.ts';
 import { systemClock } from '../domain/clock.ts';
@@ -62,7 +63,12 @@ export async function openConnections(
   log: Logger,
 ): Promise<Connections> {
   const linkToken = await secretIn(values, 'link-token-file');
+  // It travels in a header, whose error messages would quote it.
+  if (!/^[\x21-\x7e]+$/.test(linkToken)) {
+    throw new MinerError('E-USAGE', '--link-token-file: allowed: one word of ASCII letters, digits and signs');
+  }
   const redisUrl = await secretIn(values, 'redis-file', 'REDIS_URL');
+  demandRedisUrl(redisUrl);
   const url = databaseUrl({ file: optional(values, 'postgres-file'), env: process.env });
   if (url === undefined) {
     throw new MinerError('E-USAGE', '--postgres-file is missing, and environment variable POSTGRESQL is not set');

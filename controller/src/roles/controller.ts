@@ -119,6 +119,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
   const inventory = createInventory({
     members,
     nodes,
+    configuredNow: async (name) => (await repo.readLastGoodMain()).servers.get(name),
     fetchKubeconfig: (agentApi) => fetchKubeconfig(agentApi, signer, { clock: systemClock }),
     signal: stopping.signal,
     clock,

@@ -13,6 +13,8 @@ export interface InventoryParts {
   members: Pick<Members, 'add' | 'observe'>;
   nodes: Pick<Nodes, 'addNode' | 'deleteNode' | 'busy'>;
   fetchKubeconfig(agentApi: string): Promise<string>;
+  /** What `main` says of a server at this moment. The lists of `reconcile` were read one after the other, and work may have ended between. */
+  configuredNow(name: string): Promise<ServerConfig | undefined>;
   /** Ends adding that is under way. */
   signal: AbortSignal;
   clock: Clock;
@@ -34,9 +36,10 @@ export interface Inventory {
 }
 
 export function createInventory(parts: InventoryParts): Inventory {
-  const { members, nodes, fetchKubeconfig, signal, clock, log } = parts;
+  const { members, nodes, fetchKubeconfig, configuredNow, signal, clock, log } = parts;
   const running = new Map<string, Promise<void>>();
   const notBefore = new Map<string, number>();
+  const attachNotBefore = new Map<string, number>();
   let held: readonly string[] = [];
 
   function start(name: string, work: () => Promise<void>): void {
@@ -50,13 +53,24 @@ export function createInventory(parts: InventoryParts): Inventory {
     running.set(name, done);
   }
 
-  async function attach(server: Server, agentApi: string): Promise<void> {
-    await members.add(server.name, await fetchKubeconfig(agentApi));
-    notBefore.set(server.name, clock.now() + refetchAfterMs);
+  async function attach({ name }: Server, agentApi: string): Promise<void> {
+    const kubeconfig = await fetchKubeconfig(agentApi);
+    // Deleted while the agent was asked: nothing would ever let go of the member.
+    if (nodes.busy(name)) return;
+    await members.add(name, kubeconfig);
+    attachNotBefore.set(name, clock.now() + refetchAfterMs);
   }
 
-  function add(server: ServerConfig): Promise<void> {
-    return nodes.addNode(server, (message) => log.info({ server: server.name }, message), signal);
+  async function add(name: string): Promise<void> {
+    const server = await configuredNow(name);
+    if (server) await nodes.addNode(server, (message) => log.info({ server: name }, message), signal);
+  }
+
+  async function remove(name: string): Promise<void> {
+    if (await configuredNow(name)) return;
+    log.warn({ server: name }, 'has no file under servers/ on main: deleted');
+    await nodes.deleteNode(name);
+    attachNotBefore.delete(name);
   }
 
   /** A row without a file: taken out of `main`, or left behind by a miner that stopped while adding it. */
@@ -70,10 +84,7 @@ export function createInventory(parts: InventoryParts): Inventory {
               `policy.removalShare (${removalShare}) allows; none is deleted until the files are back or the share is raised`,
           ];
     if (held.length > 0) return;
-    for (const { name } of unconfigured) {
-      log.warn({ server: name }, 'has no file under servers/ on main: deleted');
-      start(name, () => nodes.deleteNode(name));
-    }
+    for (const { name } of unconfigured) start(name, () => remove(name));
   }
 
   return {
@@ -84,10 +95,11 @@ export function createInventory(parts: InventoryParts): Inventory {
         const agentApi = configured.get(server.name)?.agentApi;
         const state = health.get(server.name);
         const silent = state && state.state !== 'healthy' && clock.now() - state.since > refetchAfterMs;
-        if (agentApi && (!state || silent)) start(server.name, () => attach(server, agentApi));
+        const early = (attachNotBefore.get(server.name) ?? 0) > clock.now();
+        if (agentApi && !early && (!state || silent)) start(server.name, () => attach(server, agentApi));
       }
       for (const server of configured.values()) {
-        if (!known.has(server.name) && !nodes.busy(server.name)) start(server.name, () => add(server));
+        if (!known.has(server.name) && !nodes.busy(server.name)) start(server.name, () => add(server.name));
       }
       const idle = servers.filter(({ name }) => !configured.has(name) && !nodes.busy(name) && !running.has(name));
       removeUnconfigured(idle, known.size, removalShare);

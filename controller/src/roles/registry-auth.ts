@@ -16,7 +16,7 @@ import { createPlacedPods } from '../registry/placed.ts';
 import { createRegistryAuth } from '../registry/server.ts';
 import { createStatusServer } from '../registry/status.ts';
 import { loadHotkey } from '../signing/hotkey.ts';
-import { optional, type Role, type RunningRole, required, wholeNumber } from './role.ts';
+import { optional, portNumber, type Role, type RunningRole, required } from './role.ts';
 
 export interface RegistryAuthRoleOptions {
   hotkeyFile: string;
@@ -134,8 +134,8 @@ export const role: Role = {
       configFile: optional(values, 'config'),
       validatorsJson: process.env.VALIDATORS,
       node: required({ node: process.env.NODE_NAME, ...values }, 'node'),
-      port: wholeNumber(values, 'port'),
-      statusPort: wholeNumber(values, 'status-port'),
+      port: portNumber(values, 'port'),
+      statusPort: portNumber(values, 'status-port'),
       statusHost: required(values, 'status-host'),
       kubeconfigFile: optional(values, 'kubeconfig'),
     }),

@@ -30,7 +30,7 @@ export function wholeNumber(values: OptionValues, name: string): number {
 }
 
 /** Throws E-USAGE; 0 is any free port. */
-export function port(values: OptionValues, name: string): number {
+export function portNumber(values: OptionValues, name: string): number {
   const value = values[name] === '' ? Number.NaN : Number(values[name]);
   if (Number.isInteger(value) && value >= 0 && value <= 65_535) return value;
   throw new MinerError('E-USAGE', `--${name}: found "${values[name]}", allowed: a port, 0 to 65535`);

@@ -3,7 +3,6 @@
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createMinerApi } from '@miner/cli/miner-api.ts';
@@ -12,6 +11,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { startPostgres, type TestPostgres } from '../../test/postgres.ts';
 import { startRedis, type TestRedis } from '../../test/redis.ts';
+import { freePort } from '../../test/supervised.ts';
 import { addServer, coldChute, type Scene, startScene, statusOf, until } from './testing/scene.ts';
 
 interface Process {
@@ -83,14 +83,6 @@ function ended({ child }: Process): Promise<number | null> {
     if (child.exitCode !== null || child.signalCode !== null) resolve(child.exitCode);
     else child.once('exit', resolve);
   });
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await new Promise((resolve) => server.once('listening', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  return typeof address === 'object' && address ? address.port : 0;
 }
 
 function demandNoSecret({ secrets: hidden }: Context, where: string, text: string): void {

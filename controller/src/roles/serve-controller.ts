@@ -7,7 +7,7 @@ import { loadHotkey } from '../signing/hotkey.ts';
 import { demandConfiguration } from './configuration.ts';
 import { connectionHelp, connectionOptions, openConnections } from './connections.ts';
 import { startController } from './controller.ts';
-import { type OptionValues, optional, type Role, type RunningRole, required, wholeNumber } from './role.ts';
+import { type OptionValues, optional, portNumber, type Role, type RunningRole, required } from './role.ts';
 
 export interface ServedController extends RunningRole {
   /** Of the miner API. */
@@ -16,12 +16,19 @@ export interface ServedController extends RunningRole {
 }
 
 export async function serveController(values: OptionValues, log: Logger = pino()): Promise<ServedController> {
-  const ports = { api: wholeNumber(values, 'port'), link: wholeNumber(values, 'link-port') };
-  const signer = await loadHotkey(required(values, 'hotkey'));
-  // The controller writes `servers/` on main and renders nothing.
-  const open = await openConnections(values, 'controller', () => undefined, log);
-  const { store, repo, bus } = open;
+  const ports = { api: portNumber(values, 'port'), link: portNumber(values, 'link-port') };
+  const started: (() => unknown)[] = [];
+  /** Ends what was started, last first. */
+  async function stop(): Promise<void> {
+    for (let end = started.pop(); end; end = started.pop()) await end();
+  }
   try {
+    const signer = await loadHotkey(required(values, 'hotkey'));
+    started.push(signer.close);
+    // The controller writes `servers/` on main and renders nothing.
+    const open = await openConnections(values, 'controller', () => undefined, log);
+    started.push(open.close);
+    const { store, repo, bus } = open;
     await demandConfiguration(repo, signer.address);
     const controller = await startController({
       signer,
@@ -34,6 +41,7 @@ export async function serveController(values: OptionValues, log: Logger = pino()
       host: optional(values, 'host') ?? '0.0.0.0',
       port: ports.api,
     });
+    started.push(controller.stop);
     const link = await serveLink({
       link: controller.link,
       token: open.linkToken,
@@ -41,18 +49,10 @@ export async function serveController(values: OptionValues, log: Logger = pino()
       host: optional(values, 'link-host') ?? '0.0.0.0',
       port: ports.link,
     });
-    return {
-      url: controller.url,
-      linkUrl: link.url,
-      async stop() {
-        await link.close();
-        await controller.stop();
-        await open.close();
-        signer.close();
-      },
-    };
+    started.push(link.close);
+    return { url: controller.url, linkUrl: link.url, stop };
   } catch (error) {
-    await open.close();
+    await stop();
     throw error;
   }
 }
