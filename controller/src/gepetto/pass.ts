@@ -57,8 +57,8 @@ export async function runPass(ports: PassPorts, memory: PassMemory): Promise<Pas
   const snapshot = await ports.look();
   const { live, policy } = snapshot;
   const before = (memory.waiting ?? []).filter(({ decision }) => !live.deployments.has(decision.spec.deploymentId));
-  const world = withMemory(snapshot.world, before, memory);
   const now = ports.clock.now();
+  const world = withMemory(snapshot.world, before, memory, now);
   const planned = plan(world, policy, ports.clock, ports.random, memory);
   for (const effect of planned.effects) await carryOut(effect, ports);
   const free = goneNow(planned);

@@ -27,8 +27,12 @@ export interface PassMemory extends Memory {
 /** A pod gets three minutes to end; a token that waited this long is given back, so that the GPUs are not held for nothing. */
 const longestWaitMs = 3_600_000;
 
+/** The feeds come every minute or so. */
+const countsLifeMs = 300_000;
+
 /** The world as the planner may see it: who waits already has its place, and no job is asked for twice. */
-export function withMemory(world: World, waiting: readonly Waiting[], memory: PassMemory): World {
+export function withMemory(given: World, waiting: readonly Waiting[], memory: PassMemory, now: number): World {
+  const world = { ...given, feeds: withoutOldCounts(given.feeds, now) };
   const specs = waiting.map(({ decision }) => [decision.spec.deploymentId, decision.spec] as const);
   const desired = specs.length === 0 ? world.desired : new Map([...world.desired, ...specs]);
   if (!world.jobs) return { ...world, desired };
@@ -38,6 +42,18 @@ export function withMemory(world: World, waiting: readonly Waiting[], memory: Pa
     [...world.jobs].map(([jobId, job]) => [jobId, asked.has(jobId) ? { ...job, attempted: true } : job]),
   );
   return { ...world, desired, jobs };
+}
+
+/** Whose last instance is whose is not told from an old list: an empty one protects everybody (gepetto.md B10, B11). */
+function withoutOldCounts(feeds: World['feeds'], now: number): World['feeds'] {
+  const isOld = (fetchedAt: number | undefined) => fetchedAt !== undefined && now - fetchedAt > countsLifeMs;
+  if (![...feeds.values()].some(({ globalInstances }) => isOld(globalInstances.fetchedAt))) return feeds;
+  return new Map(
+    [...feeds].map(([validator, feed]) => {
+      const { fetchedAt } = feed.globalInstances;
+      return [validator, isOld(fetchedAt) ? { ...feed, globalInstances: { fetchedAt, items: new Map() } } : feed];
+    }),
+  );
 }
 
 export interface Queue {

@@ -123,7 +123,7 @@ const rows: Row[] = [
     expected: [],
   },
   {
-    name: 'B4 a victim of 62:01 goes',
+    name: 'B4 B10 a victim of 62:01 goes, though the list of all miners does not have it: two others of its chute are there',
     given: { on: [[one, [{ ...poor, ageMinutes: 62 + 1 / 60 }]]] },
     expected: ['n@b for v'],
   },

@@ -8,6 +8,7 @@ import { lifecycleOf } from '../../domain/lifecycle.ts';
 import type { Feeds, LifecycleStep, RemoteInstance } from '../../domain/ports.ts';
 import { seededRandom } from '../../domain/random.ts';
 import type { Server } from '../../domain/server.ts';
+import type { EventEffects } from '../events.ts';
 import * as f from '../fixtures.ts';
 import { type PassPorts, type PassResult, runPass } from '../pass.ts';
 import type { PassMemory } from '../swap.ts';
@@ -19,13 +20,14 @@ export interface ModelOptions {
   seed?: number;
   /** Answer to a launch; granted unless it says a status. */
   refuse?(spec: DeploymentSpec): number | undefined;
+  onLook?(): void;
 }
 
 const crash = new Error('the process died');
 
 type Row = { -readonly [K in keyof DeploymentLifecycle]: DeploymentLifecycle[K] };
 
-export function createModel({ servers, chutes, seed = 1, refuse }: ModelOptions) {
+export function createModel({ servers, chutes, seed = 1, refuse, onLook }: ModelOptions) {
   let now = f.now;
   let memory: PassMemory = emptyMemory;
   let random = seededRandom(seed);
@@ -115,7 +117,9 @@ export function createModel({ servers, chutes, seed = 1, refuse }: ModelOptions)
     );
   }
 
-  const store: PassPorts['store'] = {
+  const store: PassPorts['store'] & EventEffects['store'] = {
+    lifecycles: async () => [...rows.values()],
+    markGpusVerified: async () => undefined,
     async addLifecycle(added) {
       step();
       for (const row of added) if (!rows.has(row.deploymentId)) rows.set(row.deploymentId, { ...row });
@@ -146,6 +150,7 @@ export function createModel({ servers, chutes, seed = 1, refuse }: ModelOptions)
     random: () => random(),
     async look() {
       step();
+      onLook?.();
       seen = look();
       return {
         world: seen,
@@ -302,6 +307,14 @@ export function createModel({ servers, chutes, seed = 1, refuse }: ModelOptions)
     now: () => now,
     forget() {
       memory = emptyMemory;
+    },
+    /** For `handleEvent`. */
+    effects: {
+      store,
+      now: () => now,
+      refresh: () => undefined,
+      rolling: (instanceId: string) => rolling.add(instanceId),
+      suspectGone: () => undefined,
     },
     memory: () => memory,
     look,

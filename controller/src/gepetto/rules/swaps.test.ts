@@ -4,6 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Chute } from '../../domain/chute.ts';
 import { lifecycleOf } from '../../domain/lifecycle.ts';
+import { handleEvent } from '../events.ts';
 import * as f from '../fixtures.ts';
 import { createModel, type ModelOptions } from './model.ts';
 
@@ -46,6 +47,65 @@ test('B16 W6 W9 a refused token touches no victim and spends nothing else', asyn
   const model = await beforeSwap({ refuse: ({ chuteName }) => (chuteName === 'rich' ? 423 : undefined) });
   await model.pass();
   assert.equal(model.log, ['423 rich v1']);
+  assert.is(model.live().size, 1);
+});
+
+test('B10 with a list of the instances of all miners that is minutes old nobody is preempted', async () => {
+  const model = await beforeSwap();
+  model.staleFeeds(true);
+  model.wait(6 * f.minute);
+  await model.pass();
+  assert.equal(model.log, []);
+  model.staleFeeds(false);
+  await model.pass();
+  assert.equal(model.log, ['token rich v1', '- old v1']);
+});
+
+test('W13 without a bounty or a job, too, a poor chute gives way to a richer one', async () => {
+  const model = await beforeSwap();
+  assert.is(rich.bounty, 0);
+  await model.pass();
+  assert.ok(model.log.includes('- old v1'));
+});
+
+test('W30 a pass looks once, whatever it finds', async () => {
+  let looks = 0;
+  const model = await beforeSwap({ onLook: () => looks++ });
+  looks = 0;
+  await model.pass();
+  assert.is(looks, 1);
+});
+
+test('W24 copies of an event and late ones change nothing: the first of each thing stays', async () => {
+  const model = createModel({ servers: [small], chutes: [old] });
+  await model.pass();
+  model.settle();
+  const [row] = model.rows.values();
+  assert.ok(row?.configId && row.instanceId);
+  const { configId, instanceId } = row;
+  const before = structuredClone(row);
+  const effects = { ...model.effects, hotkey: f.miner };
+  model.wait(f.minute);
+  for (let copy = 0; copy < 3; copy++) {
+    const own = { miner_hotkey: f.miner };
+    const created = { ...own, config_id: configId, instance_id: instanceId };
+    await handleEvent({ type: 'instance_created', validator: f.validator, data: created }, effects);
+    await handleEvent({ type: 'instance_verified', validator: f.validator, data: created }, effects);
+    await handleEvent({ type: 'instance_activated', validator: f.validator, data: created }, effects);
+  }
+  assert.equal(structuredClone(row), before);
+});
+
+test('E16 the event that a server was deleted removes nothing by itself: the commit of the person does', async () => {
+  const model = createModel({ servers: [small], chutes: [old] });
+  await model.pass();
+  model.settle();
+  const effects = { ...model.effects, hotkey: f.miner };
+  await handleEvent({ type: 'server_deleted', data: { server_id: small.serverId } }, effects);
+  for (let i = 0; i < 3; i++) {
+    model.wait(f.minute);
+    await model.pass();
+  }
   assert.is(model.live().size, 1);
 });
 
