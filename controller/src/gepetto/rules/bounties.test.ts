@@ -184,7 +184,7 @@ const rows: Row[] = [
     expected: [],
   },
   {
-    name: 'B12 eight victims that together earn more than the newcomer stay',
+    name: 'B12 W12 eight victims that together earn more than the newcomer stay',
     given: {
       newcomer: { gpuCount: 8, effectiveComputeMultiplier: 1 },
       on: [[f.server('b'), Array.from({ length: 8 }, (_, i) => ({ name: `v${i}`, cm: 0.9 }))]],
