@@ -16,6 +16,8 @@ export interface Candidate {
   diskGb: number;
   /** No own launch is on its way that would take the open bounty. */
   bountyFree: boolean;
+  /** Instances of all miners that the validator wants, as far as it says so. */
+  target: number;
   /** Deployments it may still get in this plan. */
   room: number;
   /** Own deployments of this version now. */
@@ -84,7 +86,16 @@ export function candidatesOf(world: World, policy: Policy, memory: Memory, now: 
       const { gpuCount } = chute;
       const bountyFree = count.pending === 0;
       const { replicas } = count;
-      candidates.push({ chute, job: undefined, gpuCount, diskGb: defaultDiskGb, bountyFree, room, replicas });
+      candidates.push({
+        chute,
+        job: undefined,
+        gpuCount,
+        diskGb: defaultDiskGb,
+        bountyFree,
+        target: utilization?.targetCount ?? 1,
+        room,
+        replicas,
+      });
     }
   }
   return candidates;
@@ -107,6 +118,7 @@ export function jobsOf(world: World, policy: Policy, memory: Memory, now: number
       gpuCount: job.gpuCount,
       diskGb: job.diskGb,
       bountyFree: false,
+      target: 1,
       room: 1,
       replicas: 0,
     });

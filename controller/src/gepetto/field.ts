@@ -3,7 +3,7 @@
 import type { Chute } from '../domain/chute.ts';
 import type { DeploymentLifecycle, DeploymentSpec } from '../domain/deployment.ts';
 import { type Room, roomOf } from './fleet.ts';
-import { bountyAgeMs, bountyBoost, firstFrom, payAbove } from './pay.ts';
+import { bountyAgeMs, bountyBoost, firstFrom, multiplierAt, payAbove } from './pay.ts';
 import { tuning } from './tuning.ts';
 import type { ChuteMarket, SiteFacts, World } from './world.ts';
 
@@ -14,6 +14,9 @@ export interface Tenant {
   gpus: number;
   /** Multiplier-hours that it would still earn within the horizon. */
   worth: number;
+  terms?: { first: number; run: number; age: number };
+  /** Multiplier that it earns now; undefined while it is not active. */
+  rate: number | undefined;
   removable: boolean;
 }
 
@@ -31,6 +34,8 @@ export interface Site {
   kind: string;
   facts: SiteFacts | undefined;
   tenants: Tenant[];
+  /** GPUs that are free or could be cleared: what a large deployment would find. */
+  hole: number;
   /** Free GPUs as the ladders know them. */
   rungFree: number;
   /** Counts changes. */
@@ -43,10 +48,26 @@ export interface Field {
   byKind: ReadonlyMap<string, readonly Site[]>;
   /** Instances of a chute that may go before the last one on the network would; by chute id. */
   spare: Map<string, number>;
+  /** What a GPU of a kind earns now, on average: multiplier per busy GPU. */
+  rates: ReadonlyMap<string, number>;
+  /** What a freed GPU of a kind would earn next. */
+  floors: ReadonlyMap<string, number>;
 }
 
 export function kindKey(validator: string, tee: boolean, model: string): string {
   return `${validator} ${tee} ${model}`;
+}
+
+const kinds = new WeakMap<Chute, readonly { kind: string; model: string }[]>();
+
+/** The kinds of site that suit a chute, in the order of its models. */
+export function kindsOf(chute: Chute) {
+  let known = kinds.get(chute);
+  if (!known) {
+    known = chute.supportedGpus.map((model) => ({ model, kind: kindKey(chute.validator, chute.tee, model) }));
+    kinds.set(chute, known);
+  }
+  return known;
 }
 
 /** Multiplier of a chute without its bounty. */
@@ -56,7 +77,12 @@ export function runOf(chute: Chute, market: ChuteMarket | undefined): number {
   return bounty > 0 ? offered / bountyBoost(bountyAgeMs(bounty)) : offered;
 }
 
-export function fieldOf(world: World, now: number, leaving: ReadonlySet<string>): Field {
+export function fieldOf(
+  world: World,
+  now: number,
+  leaving: ReadonlySet<string>,
+  floors: ReadonlyMap<string, number>,
+): Field {
   const sites: Site[] = [];
   const byGpu = new Map<string, Site>();
   const byKind = new Map<string, Site[]>();
@@ -77,6 +103,7 @@ export function fieldOf(world: World, now: number, leaving: ReadonlySet<string>)
         kind,
         facts,
         tenants: [],
+        hole: free.length,
         rungFree: free.length,
         stamp: 0,
         clearings: [],
@@ -95,7 +122,35 @@ export function fieldOf(world: World, now: number, leaving: ReadonlySet<string>)
     const site = byGpu.get(spec.gpuIds[0] ?? '');
     site?.tenants.push(tenantOf(world, spec, world.lifecycles.get(spec.deploymentId), now));
   }
-  return { sites, byKind, spare };
+  const rates = ratesOf(byKind);
+  for (const site of sites) {
+    const { tenants, kind } = site;
+    const floor = floors.get(kind) ?? 0;
+    for (const tenant of tenants) {
+      if (tenant.removable) site.hole += tenant.gpus;
+      if (!tenant.terms) continue;
+      const { first, run, age } = tenant.terms;
+      tenant.worth = payAbove(first, run, age, age + tuning.horizonHours, floor * tenant.gpus);
+    }
+  }
+  return { sites, byKind, spare, rates, floors };
+}
+
+function ratesOf(byKind: ReadonlyMap<string, readonly Site[]>): Map<string, number> {
+  const rates = new Map<string, number>();
+  for (const [kind, sites] of byKind) {
+    let gpus = 0;
+    let sum = 0;
+    for (const { tenants } of sites) {
+      for (const tenant of tenants) {
+        if (tenant.rate === undefined) continue;
+        gpus += tenant.gpus;
+        sum += tenant.rate;
+      }
+    }
+    rates.set(kind, gpus > 0 ? sum / gpus : 0);
+  }
+  return rates;
 }
 
 function spareOf(world: World): Map<string, number> {
@@ -114,25 +169,22 @@ function tenantOf(world: World, spec: DeploymentSpec, row: DeploymentLifecycle |
   const gpus = spec.gpuIds.length;
   const chute = world.chutes.get(spec.chuteId);
   const activatedAt = row?.activatedAt;
-  if (
-    !chute ||
-    !row ||
-    activatedAt === undefined ||
-    spec.jobId !== undefined ||
-    !spec.preemptible ||
-    !chute.preemptible
-  ) {
-    return { spec, gpus, worth: Number.POSITIVE_INFINITY, removable: false };
-  }
+  const never = { spec, gpus, worth: Number.POSITIVE_INFINITY, removable: false };
+  if (!chute || !row || activatedAt === undefined) return { ...never, rate: undefined };
   const age = (now - activatedAt) / hourMs;
   const run = runOf(chute, world.market?.get(spec.chuteId));
   const told = world.feeds.get(spec.validator)?.instances.items.get(row.instanceId ?? '')?.computeMultiplier;
   const first =
     world.firstMultipliers?.get(spec.deploymentId) ?? (told === undefined ? run : firstFrom(told, run, age));
+  if (spec.jobId !== undefined) return { ...never, rate: first };
+  const rate = multiplierAt(first, run, age);
+  if (!spec.preemptible || !chute.preemptible) return { ...never, rate };
   return {
     spec,
     gpus,
-    worth: payAbove(first, run, age, age + tuning.horizonHours, tuning.floorShare * gpus),
+    worth: 0,
+    terms: { first, run, age },
+    rate,
     removable: age > tuning.ageGuardHours,
   };
 }

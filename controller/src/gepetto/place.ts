@@ -7,14 +7,14 @@ import type { DeployReason, PortMapping } from '../domain/deployment.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
 import { hasAttestationPort } from '../domain/version.ts';
 import type { Candidate } from './candidates.ts';
-import { clearing, type Field, kindKey, lastStays, runOf, type Site, type Tenant } from './field.ts';
+import { clearing, type Field, kindsOf, lastStays, runOf, type Site, type Tenant } from './field.ts';
 import { reserve } from './fleet.ts';
 import { createHeap, type Heap } from './heap.ts';
 import { createLadders, type Ladders } from './ladder.ts';
 import { bountyAgeMs, bountyBoost, payAbove, startupShare } from './pay.ts';
 import { fastestStartup, type Startup, startupOf } from './startup.ts';
 import { tuning } from './tuning.ts';
-import { type ChuteMarket, type Memory, modelKey, type World } from './world.ts';
+import { type ChuteMarket, type Memory, modelKey, type SiteFacts, type World } from './world.ts';
 
 const shownAlternatives = 3;
 const hourMs = 3_600_000;
@@ -65,24 +65,36 @@ function termsOf(chute: Chute, { world, now }: FillContext): Terms {
   return { run, plain, bountyOpenedAt: cooled ? undefined : openedAt };
 }
 
-function gainOf(candidate: Candidate, terms: Terms, startup: Startup, delay: number, context: FillContext): number {
+/**
+ * Expected pay within the horizon, less what the GPUs would bring elsewhere: `floor` multiplier for all of them. They may go back to that
+ * whenever the pay falls below it.
+ */
+function gainOf(
+  candidate: Candidate,
+  terms: Terms,
+  startup: Startup,
+  delay: number,
+  floor: number,
+  context: FillContext,
+): number {
   const { untilInstance, loading } = startup;
   const ready = delay + untilInstance + loading;
-  const floor = tuning.floorShare * candidate.gpuCount;
-  if (loading >= 2) return 0;
+  const left = tuning.horizonHours - ready;
+  if (loading >= 2 || left <= 0) return Number.NEGATIVE_INFINITY;
   if (candidate.job) {
+    const chance = Math.exp(-tuning.jobHazard * (delay + untilInstance));
     const cm = candidate.job.computeMultiplier;
-    const hours = Math.min(tuning.jobHours, Math.max(0, tuning.horizonHours - ready));
-    return Math.exp(-tuning.jobHazard * (delay + untilInstance)) * (cm * (startupShare * loading + hours) - floor * 0);
+    return (
+      chance * (cm * (startupShare * loading + tuning.jobHours) - floor * (loading + tuning.jobHours)) -
+      floor * (delay + untilInstance)
+    );
   }
-  const until = tuning.horizonHours - ready;
-  if (until <= 0) return 0;
   const boosted = terms.bountyOpenedAt !== undefined && candidate.bountyFree;
   const win = boosted ? Math.exp(-tuning.bountyHazard * ready) : 0;
   const boost = boosted ? 1 + win * (bountyBoost(context.now + ready * hourMs - (terms.bountyOpenedAt ?? 0)) - 1) : 1;
   const first = terms.plain * boost;
-  const chance = Math.exp((-tuning.fillHazard * ready) / candidate.room);
-  return chance * (startupShare * loading * first + payAbove(first, terms.run, 0, until, floor));
+  const chance = Math.exp((-tuning.fillHazard * Math.sqrt(candidate.target) * ready) / candidate.room);
+  return chance * (startupShare * loading * first + payAbove(first, terms.run, 0, left, floor)) - floor * ready;
 }
 
 /** Avoided for now, from the failures remembered. */
@@ -117,9 +129,23 @@ interface Search {
   startups: Map<string, Startup>;
 }
 
+const remembered = new WeakMap<SiteFacts, Map<string, { startup: Startup; version: string }>>();
+
+/** Facts of a server change as a whole, so what follows from them is kept with them. */
 function startupAt(chute: Chute, market: ChuteMarket | undefined, site: Site, search: Search): Startup {
   const { facts, model } = site;
-  if (facts) return startupOf(chute, market, model, facts);
+  if (facts) {
+    let byChute = remembered.get(facts);
+    if (!byChute) {
+      byChute = new Map();
+      remembered.set(facts, byChute);
+    }
+    const known = byChute.get(chute.chuteId);
+    if (known && known.version === chute.version) return known.startup;
+    const startup = startupOf(chute, market, model, facts);
+    byChute.set(chute.chuteId, { startup, version: chute.version });
+    return startup;
+  }
   const key = `${chute.chuteId} ${model}`;
   let known = search.startups.get(key);
   if (!known) {
@@ -136,38 +162,70 @@ function bestOption(candidate: Candidate, search: Search): Option | undefined {
   const market = context.world.market?.get(chute.chuteId);
   const badServers = avoided.pairs.get(chute.chuteId);
   let best: Option | undefined;
-  for (const model of chute.supportedGpus) {
-    const kind = kindKey(chute.validator, chute.tee, model);
+  for (const { kind, model } of kindsOf(chute)) {
     if (!field.byKind.has(kind)) continue;
     if (avoided.keys.size > 0 && avoided.keys.has(modelKey(chute, model))) continue;
     const rungs = ladders.of(kind, gpuCount);
     if (rungs.length === 0) continue;
-    const most = gainOf(candidate, terms, fastestStartup(chute, market, model), 0, context);
+    const rate = field.rates.get(kind) ?? 0;
+    const floor = (field.floors.get(kind) ?? 0) * gpuCount;
+    const most = gainOf(candidate, terms, fastestStartup(chute, market, model), 0, floor, context);
+    // Sites without facts that have the same room are alike: the first of them, in the ladder's order, stands for all.
+    let alike = 0;
     for (const { site, loss: least } of rungs) {
       if (best && most - least < best.net) break;
-      if (least > 0 && !pays(most, least, gpuCount)) break;
-      const { server } = site.room;
-      if (site.facts?.leavingAt !== undefined) continue;
-      if (avoided.keys.size > 0 && (avoided.keys.has(server.name) || badServers?.has(server.name))) continue;
+      if (least === 0 && !site.facts) {
+        const bit = 1 << (site.hole - gpuCount);
+        if (site.hole - gpuCount < 31 && (alike & bit) !== 0) continue;
+        if (site.room.freeDiskGb >= diskGb && isUsable(site, avoided, badServers)) alike |= bit;
+      }
+      if (least > 0 && !pays(most, least, gpuCount * rate)) break;
+      if (!isUsable(site, avoided, badServers)) continue;
       const lacking = gpuCount - site.free.length;
       const found = lacking > 0 ? clearing(site, lacking, field, chute.chuteId) : nobody;
       if (!found) continue;
       const { victims, loss } = found;
       if (site.room.freeDiskGb + victims.reduce((sum, { spec }) => sum + spec.diskGb, 0) < diskGb) continue;
       const startup = startupAt(chute, market, site, search);
-      const gain = gainOf(candidate, terms, startup, victims.length > 0 ? drainHours : 0, context);
-      if (gain <= 0 || (victims.length > 0 && !pays(gain, loss, gpuCount))) continue;
-      const option: Option = { candidate, site, victims, gain, net: gain - loss, stamp: site.stamp };
+      const gain = gainOf(candidate, terms, startup, victims.length > 0 ? drainHours : 0, floor, context);
+      const broken = tuning.holeShare * rate * blockedHours(candidate) * brokenHoles(site.hole, gpuCount);
+      if (gain === Number.NEGATIVE_INFINITY) continue;
+      if (victims.length > 0 && !pays(gain - broken, loss, gpuCount * rate)) continue;
+      const option: Option = { candidate, site, victims, gain, net: gain - loss - broken, stamp: site.stamp };
       if (!best || isBetter(option, best)) best = option;
     }
   }
   return best;
 }
 
+const holeSizes = [8, 4, 2];
+
+/** GPUs in large holes that a deployment of `gpus` would break up. */
+function brokenHoles(hole: number, gpus: number): number {
+  let broken = 0;
+  for (const size of holeSizes) {
+    if (size > gpus) broken += size * (Math.floor(hole / size) - Math.floor((hole - gpus) / size));
+  }
+  return broken;
+}
+
+/** Hours for which a deployment cannot be removed for something better. */
+function blockedHours({ chute, job }: Candidate): number {
+  if (job) return tuning.jobHours;
+  return chute.preemptible ? 1 : tuning.horizonHours;
+}
+
+function isUsable({ facts, room }: Site, { keys }: Avoided, badServers: ReadonlySet<string> | undefined): boolean {
+  // Whatever starts now on a server that leaves is less than an hour old when it goes, and earns nothing.
+  if (facts?.leavingAt !== undefined) return false;
+  if (keys.size > 0 && (keys.has(room.server.name) || badServers?.has(room.server.name))) return false;
+  return true;
+}
+
 const nobody = { victims: [], loss: 0 } as const;
 
-function pays(gain: number, loss: number, gpus: number): boolean {
-  return gain >= loss * (1 + tuning.marginShare) + tuning.margin * gpus;
+function pays(gain: number, loss: number, rate: number): boolean {
+  return gain >= loss * (1 + tuning.marginShare) + tuning.margin * rate;
 }
 
 /** More net pay, then cheaper, then the tighter fit, then the name. */
@@ -302,8 +360,15 @@ function settle({ site, victims }: Option, { decision }: Placement, { field, lad
   site.tenants = site.tenants.filter((tenant) => !victims.includes(tenant));
   for (const { spec } of victims) field.spare.set(spec.chuteId, (field.spare.get(spec.chuteId) ?? 0) - 1);
   const { spec } = decision;
-  site.tenants.push({ spec, gpus: spec.gpuIds.length, worth: Number.POSITIVE_INFINITY, removable: false });
+  site.tenants.push({
+    spec,
+    gpus: spec.gpuIds.length,
+    worth: Number.POSITIVE_INFINITY,
+    rate: undefined,
+    removable: false,
+  });
   site.clearings = [];
+  site.hole -= spec.gpuIds.length;
   site.stamp++;
   ladders.touch(site);
 }

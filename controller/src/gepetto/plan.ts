@@ -9,6 +9,7 @@ import { type Random, uuidFrom } from '../domain/random.ts';
 import { candidatesOf, jobsOf } from './candidates.ts';
 import type { Effect } from './effects.ts';
 import { fieldOf } from './field.ts';
+import { floorsOf } from './floor.ts';
 import { fill } from './place.ts';
 import { type Removal, reconcile } from './reconcile.ts';
 import { backOff, failedAt, type Memory, modelKey, pairKey, reset, type World } from './world.ts';
@@ -42,15 +43,20 @@ export function plan(world: World, policy: Policy, clock: Pick<Clock, 'now'>, ra
   const removed = new Set(allowed.map((removal) => removal.spec.deploymentId));
   const kept = new Map([...world.desired].filter(([deploymentId]) => !removed.has(deploymentId)));
   const wanted = { ...world, desired: kept };
+  const candidates =
+    policy.mode === 'paused' ? [] : [...candidatesOf(wanted, policy, next, now), ...jobsOf(wanted, policy, next, now)];
+  // The rooms still hold what is being removed: its GPUs drain first.
   const placements =
-    policy.mode === 'paused'
+    candidates.length === 0
       ? []
-      : // The rooms still hold what is being removed: its GPUs drain first.
-        fill(
-          [...candidatesOf(wanted, policy, next, now), ...jobsOf(wanted, policy, next, now)],
-          fieldOf(world, now, removed),
-          { world, policy, memory: next, now, random, reasonFor: (chute) => reasonFor(chute, rolled) },
-        );
+      : fill(candidates, fieldOf(world, now, removed, floorsOf(candidates, world)), {
+          world,
+          policy,
+          memory: next,
+          now,
+          random,
+          reasonFor: (chute) => reasonFor(chute, rolled),
+        });
   return {
     removals: allowed.map(({ spec, reason, because }) => ({
       kind: 'remove',
