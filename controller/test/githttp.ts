@@ -153,10 +153,11 @@ export async function startGitHost(options: TestGitHostOptions = {}): Promise<Te
     if (isPush) counts.pushes += 1;
     if (isPush && fault.kind === 'cut') return void request.socket.destroy();
     const body = await bodyOf(request);
-    if (isPush && fault.kind === 'slow' && body.length > (fault.above ?? 0)) await sleep(fault.ms);
+    if (isPush && fault.kind === 'slow' && body.length > (fault.above ?? 0))
+      await sleep(fault.ms, undefined, { ref: false });
     if (isPush && fault.kind === 'late') {
       request.socket.destroy();
-      await sleep(fault.ms);
+      await sleep(fault.ms, undefined, { ref: false });
     }
     const { status, headers, body: content } = parseAnswer(await runBackend(request, body));
     if (isPush && fault.kind === 'lose-answer') return void request.socket.destroy();

@@ -86,9 +86,10 @@ export async function connectRemote(options: ConnectionOptions): Promise<Connect
     refresh,
     startTag: {
       name: startTagName,
-      async exists() {
-        const ref = `refs/tags/${startTagName}`;
-        return (await remote.heads([ref])).has(ref);
+      async isAlone() {
+        const [tag, branch] = [`refs/tags/${startTagName}`, 'refs/heads/live'];
+        const heads = await remote.heads([tag, branch]);
+        return heads.has(tag) && !heads.has(branch);
       },
     },
     start(afterwards) {

@@ -84,7 +84,7 @@ export interface CreateOptions {
   /** Time of the first commits, ms since the Unix epoch. */
   at: number;
   /** On the git host: set with the first commit of `live`, so that its removal can be told from a new repository. */
-  startTag?: { name: string; exists(): Promise<boolean> } | undefined;
+  startTag?: { name: string /** The tag is there and the branch is not. */; isAlone(): Promise<boolean> } | undefined;
 }
 
 function removed(gitdir: string, how: string): MinerError {
@@ -103,7 +103,7 @@ async function ensureLive(repository: Repository, { at, startTag }: CreateOption
       `bring it back with: git -C ${gitdir} branch live ${before.trim()} (or a later commit of it)`,
     );
   }
-  if (await startTag?.exists()) {
+  if (await startTag?.isAlone()) {
     throw removed(
       gitdir,
       `tag ${startTag?.name} says that it was there: push it again from another copy, or remove the tag to start with nothing deployed`,

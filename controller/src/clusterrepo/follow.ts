@@ -114,7 +114,8 @@ export function createFollower({ remote, locks, onProblem, onMoved }: FollowerOp
     look,
     isAncestor,
     demandSafe(branch) {
-      const problem = held.get(branch);
+      // What `main` said last goes on to hold.
+      const problem = branch === 'live' ? held.get(branch) : undefined;
       if (problem !== undefined) throw new MinerError('E-GIT-REPOSITORY', problem, { detail: { branch, url } });
     },
     async deepen() {
