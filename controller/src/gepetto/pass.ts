@@ -81,18 +81,24 @@ export async function runPass(ports: PassPorts, memory: PassMemory): Promise<Pas
   const done = await commitAll(batch, snapshot, ports);
   await releaseJobs(failedLaunches(done.committed, world), ports);
   const waits = [...queue.waiting, ...done.waiting];
+  // What was adopted is looked at again, once: a row that cannot be made must not keep the passes turning.
+  const adopted = planned.effects.flatMap((effect) => (effect.kind === 'adopt' ? [effect.spec.deploymentId] : []));
   const alive = new Set([...launched.granted.keys(), ...world.desired.keys()]);
   return {
     memory: {
       ...launched.memory,
       waiting: waits,
+      adopted: new Set(adopted),
       rolled: new Map([...rolled.pairs].filter(([, newcomer]) => alive.has(newcomer))),
       attempted: new Set([...(launched.memory.attempted ?? [])].filter((jobId) => world.jobs?.has(jobId))),
     },
     committed: done.committed,
     refused: launched.refused,
     held: planned.held,
-    again: (launched.refused > 0 && launched.granted.size > 0) || opensRoom(planned),
+    again:
+      (launched.refused > 0 && launched.granted.size > 0) ||
+      opensRoom(planned) ||
+      adopted.some((id) => !memory.adopted?.has(id)),
   };
 }
 

@@ -22,6 +22,8 @@ export interface PassMemory extends Memory {
   rolled?: ReadonlyMap<string, string>;
   /** Jobs whose only token was asked for (gepetto.md 6). */
   attempted?: ReadonlySet<string>;
+  /** Deployments for which the last pass made a row. */
+  adopted?: ReadonlySet<string>;
 }
 
 /** A pod gets three minutes to end; a token that waited this long is given back, so that the GPUs are not held for nothing. */

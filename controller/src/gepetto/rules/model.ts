@@ -171,8 +171,12 @@ export function createModel({ servers, chutes, seed = 1, refuse, onLook }: Model
             continue;
           }
           const configId = f.id(`config of ${spec.deploymentId}`);
-          rows.set(spec.deploymentId, { ...lifecycleOf(spec, now), configId, tokenAt: now, secretAt: now });
+          step();
+          const row = { ...lifecycleOf(spec, now), configId, tokenAt: now };
+          rows.set(spec.deploymentId, row);
+          step();
           secrets.add(spec.deploymentId);
+          rows.set(spec.deploymentId, { ...row, secretAt: now });
           outcomes.push({ granted: true as const, configId });
         }
         return outcomes;
@@ -317,6 +321,15 @@ export function createModel({ servers, chutes, seed = 1, refuse, onLook }: Model
       suspectGone: () => undefined,
     },
     memory: () => memory,
+    /** A person takes a deployment out of git by hand. */
+    revert(deploymentId: string) {
+      live = new Map([...live].filter(([id]) => id !== deploymentId));
+      commits += 1;
+    },
+    /** The database is gone and comes back empty. */
+    loseStore() {
+      rows.clear();
+    },
     look,
     live: () => live,
     rows,
