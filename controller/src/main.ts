@@ -37,30 +37,37 @@ async function main(): Promise<void> {
     console.log(`${role.summary}\n\nUsage: main.ts ${name} [options]\n\n${role.help}`);
     return;
   }
+  // A role that is not up yet has nothing to end; as process 1 of a container it would not hear of a signal without a handler.
+  let stop = async (code: number): Promise<void> => process.exit(code);
+  process.on('SIGINT', () => stop(130));
+  process.on('SIGTERM', () => stop(143));
   const running = await role.start(values);
   if (!running) return;
   let stopping = false;
-  async function stop(): Promise<void> {
+  stop = async () => {
     if (stopping) return;
     stopping = true;
-    await running?.stop();
+    await running.stop().catch(fail);
     process.exit(0);
-  }
-  process.on('SIGINT', stop);
-  process.on('SIGTERM', stop);
+  };
   if (values['follow-parent'] === true) {
     const parent = process.ppid;
-    setInterval(() => process.ppid !== parent && stop(), 500).unref();
+    setInterval(() => process.ppid !== parent && stop(0), 500).unref();
   }
 }
 
 const configurationCodes = new Set(['E-USAGE', 'E-CONFIG', 'E-HOTKEY']);
 
-try {
-  await main();
-} catch (error) {
-  const isUsage = error instanceof TypeError && 'code' in error && String(error.code).startsWith('ERR_PARSE_ARGS');
-  const code = error instanceof MinerError ? error.code : isUsage ? 'E-USAGE' : undefined;
+/** What the options asked for and cannot be had: Node's own errors for a wrong option, and for an address that cannot be listened on. */
+function isUsage(error: unknown): boolean {
+  if (!(error instanceof Error) || !('code' in error)) return false;
+  return String(error.code).startsWith('ERR_PARSE_ARGS') || ('syscall' in error && error.syscall === 'listen');
+}
+
+function fail(error: unknown): never {
+  const code = error instanceof MinerError ? error.code : isUsage(error) ? 'E-USAGE' : undefined;
   console.error(code ? `${code}: ${messageOf(error)}` : error);
   process.exit(code && configurationCodes.has(code) ? 2 : 1);
 }
+
+await main().catch(fail);

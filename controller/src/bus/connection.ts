@@ -26,10 +26,15 @@ export interface Connection {
 }
 
 /** Throws E-CONFIG for a URL that is none, without showing it. */
-export function openRedis(options: ConnectionOptions): Connection {
-  const { url, password, pauses, timeoutMs, random, onUp, onAway } = options;
+export function demandRedisUrl(url: string): void {
   if (!/^rediss?:\/\//.test(url) || !URL.canParse(url))
     throw new MinerError('E-CONFIG', 'the Redis URL is not of the form redis://host:port');
+}
+
+/** Throws like `demandRedisUrl`. */
+export function openRedis(options: ConnectionOptions): Connection {
+  const { url, password, pauses, timeoutMs, random, onUp, onAway } = options;
+  demandRedisUrl(url);
   const address = new URL(url);
   if (password !== undefined) address.password = password;
   const redis = new Redis(address.href, {

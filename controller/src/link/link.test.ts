@@ -122,6 +122,13 @@ test('what fails at the controller fails here with its words', async () => {
   await close();
 });
 
+test('who waits for a change holds nothing up when the controller ends', async () => {
+  const { client, server } = await scene();
+  await server.close();
+  await client.close();
+  assert.not(process.getActiveResourcesInfo().includes('Timeout'), 'no timer is left behind');
+});
+
 test('without the token there is no way in, and a request that is none is refused', async () => {
   const { server, calls, close } = await scene();
   const post = (path: string, authorization: string, body: string) =>

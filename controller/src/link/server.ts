@@ -43,11 +43,10 @@ export async function serveLink({ link, token, log, host, port }: LinkServerOpti
   const boot = randomUUID();
   const feeds = tagged(link.feeds, boot);
   const observation = tagged(link.observe, boot);
-  let waiting: (() => void)[] = [];
+  const waiting = new Set<() => void>();
+  let closing = false;
   function wakeAll(): void {
-    const woken = waiting;
-    waiting = [];
-    for (const wake of woken) wake();
+    for (const wake of waiting) wake();
   }
   link.onChange(wakeAll);
 
@@ -77,14 +76,15 @@ export async function serveLink({ link, token, log, host, port }: LinkServerOpti
   app.get<{ Querystring: { feeds?: string; observation?: string } }>('/view', async (request, reply) => {
     const deadline = Date.now() + longestWaitMs;
     let view = viewSince(request.query);
-    while (view === undefined && Date.now() < deadline && !request.raw.destroyed) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, deadline - Date.now());
-        waiting.push(() => {
-          clearTimeout(timer);
-          resolve();
-        });
-      });
+    while (view === undefined && Date.now() < deadline && !reply.raw.destroyed && !closing) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const timer = setTimeout(resolve, deadline - Date.now());
+      waiting.add(resolve);
+      reply.raw.once('close', resolve);
+      await promise;
+      clearTimeout(timer);
+      waiting.delete(resolve);
+      reply.raw.off('close', resolve);
       view = viewSince(request.query);
     }
     if (view === undefined) return reply.code(204).send();
@@ -122,6 +122,7 @@ export async function serveLink({ link, token, log, host, port }: LinkServerOpti
   return {
     url,
     async close() {
+      closing = true;
       wakeAll();
       await app.close();
     },

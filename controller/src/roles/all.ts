@@ -108,7 +108,7 @@ export const role: Role = {
       hotkeyFile: required(values, 'hotkey'),
       template: optional(values, 'template'),
       port: portNumber(values, 'port'),
-      clockSpeed: wholeNumber(values, 'clock-speed'),
+      clockSpeed: wholeNumber(values, 'clock-speed', { min: 1 }),
       clockEpoch: wholeNumber(values, 'clock-epoch'),
     }),
 };

@@ -77,8 +77,7 @@ function urls(values: OptionValues, name: string, schemes: RegExp): string[] {
 
 function readOptions(values: OptionValues): AuditOptions {
   const hour = optional(values, 'hour');
-  const backfill = wholeNumber(values, 'backfill');
-  if (backfill < 1 || backfill > 168) throw new MinerError('E-USAGE', '--backfill: allowed: 1 to 168');
+  const backfill = wholeNumber(values, 'backfill', { min: 1, max: 168 });
   const chain = values.chain === undefined ? undefined : urls(values, 'chain', /^wss?:/)[0];
   if (chain !== undefined && values['no-chain'])
     throw new MinerError('E-USAGE', '--chain and --no-chain exclude each other');

@@ -51,6 +51,9 @@ export interface RunningController {
 const feedPollMs = 15_000;
 const upkeepMs = 15_000;
 const sweepMs = 60_000;
+const pruneMs = 3_600_000;
+/** How long decisions, handled events and deployments that are gone can be asked about. */
+const keptMs = 30 * 24 * 3_600_000;
 const settleMs = 50;
 const shownDecisions = 50;
 
@@ -119,7 +122,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
   const inventory = createInventory({
     members,
     nodes,
-    configuredNow: async (name) => (await repo.readLastGoodMain()).servers.get(name),
+    configuredNow: async (name) => (await repo.readMain()).servers.get(name),
     fetchKubeconfig: (agentApi) => fetchKubeconfig(agentApi, signer, { clock: systemClock }),
     signal: stopping.signal,
     clock,
@@ -130,6 +133,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
   let held: readonly string[] = [];
   let memory = emptyMemory;
   let sweepDue = 0;
+  let pruneDue = 0;
   const rememberChutes = createChuteKeeper(store);
   async function upkeep(): Promise<boolean> {
     await rememberChutes(validators.feeds());
@@ -140,16 +144,12 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
       sweepDue = clock.now() + sweepMs;
       await sweepSecrets({ members, store, repo, log: (message) => log.warn(message) });
     }
+    if (clock.now() >= pruneDue) {
+      pruneDue = clock.now() + pruneMs;
+      await store.prune(clock.now() - keptMs);
+    }
     return false;
   }
-  loop = startLoop({
-    clock,
-    intervalMs: upkeepMs,
-    settleMs,
-    pass: upkeep,
-    onError: (error) => log.error({ err: error }, `upkeep failed: ${messageOf(error)}`),
-  });
-
   async function status(): Promise<Status> {
     return statusOf({
       now: clock.now(),
@@ -191,7 +191,18 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
     },
     log,
   });
-  const url = await api.listen({ host, port });
+  const url = await api.listen({ host, port }).catch(async (error: unknown) => {
+    await Promise.allSettled([api.close(), validators.stop(), members.close()]);
+    throw error;
+  });
+  // Not before it is certain that this is the miner: another process with the same options has the port.
+  loop = startLoop({
+    clock,
+    intervalMs: upkeepMs,
+    settleMs,
+    pass: upkeep,
+    onError: (error) => log.error({ err: error }, `upkeep failed: ${messageOf(error)}`),
+  });
   log.info({ url, hotkey: signer.address }, 'controller is up');
   const launcher = createLauncher({
     validators: clients,

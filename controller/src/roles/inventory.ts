@@ -13,7 +13,10 @@ export interface InventoryParts {
   members: Pick<Members, 'add' | 'observe'>;
   nodes: Pick<Nodes, 'addNode' | 'deleteNode' | 'busy'>;
   fetchKubeconfig(agentApi: string): Promise<string>;
-  /** What `main` says of a server at this moment. The lists of `reconcile` were read one after the other, and work may have ended between. */
+  /**
+   * What the tip of `main` says of a server at this moment; rejects while it cannot be read. The lists of `reconcile` are of different
+   * moments, and what they say of `main` is the last that could be read: neither is a reason to add or delete.
+   */
   configuredNow(name: string): Promise<ServerConfig | undefined>;
   /** Ends adding that is under way. */
   signal: AbortSignal;

@@ -10,6 +10,8 @@ import type { DemoWorld } from '@miner/simulator/demo/world.ts';
 import pino from 'pino';
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
+import { makeStored } from '../store/contract/fixtures.ts';
+import { openStore } from '../store/open.ts';
 import { runAll } from './all.ts';
 import { addServer, coldChute, git, type Scene, startScene, statusOf, until } from './testing/scene.ts';
 
@@ -26,6 +28,10 @@ const joints = suite<Context>('joints');
 joints.before(async (context) => {
   const scene = await startScene(1);
   const { folder, world, clockEpoch, speed } = scene;
+  // Of a miner that ran before, more than a month ago.
+  const store = await openStore({ dir: join(folder.path, 'db') });
+  await store.saveDecisions([makeStored(1)]);
+  await store.close();
   const miner = await runAll({
     dir: folder.path,
     hotkeyFile: folder.hotkeyFile,
@@ -66,6 +72,10 @@ joints(
     assert.is(status.deployments.length, 0, 'no chute has room yet');
   },
 );
+
+joints('decisions of more than a month ago are forgotten', async (context) => {
+  await until(async () => (await statusOf(context)).decisions.length === 0, 'no decision is left');
+});
 
 joints('an event starts the chain, and events alone tell the miner how it ends', async (context) => {
   const { world, repository } = context;

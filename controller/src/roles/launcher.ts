@@ -19,6 +19,8 @@ export interface LauncherParts {
 
 /** Status of an outcome that failed on our side of the line: the member did not take the Secret. */
 const memberFailed = -1;
+/** As if the validator had not answered: tried again soon. */
+const unknownFailure = 0;
 
 function nameOf(outcome: LaunchOutcome): 'granted' | 'refused' | 'failed' {
   if (outcome.granted) return 'granted';
@@ -27,7 +29,10 @@ function nameOf(outcome: LaunchOutcome): 'granted' | 'refused' | 'failed' {
 
 export function createLauncher({ validators, store, members, clock, serverId, onOutcome }: LauncherParts) {
   async function launchAndTell(spec: DeploymentSpec): Promise<LaunchOutcome> {
-    const outcome = await launchOne(spec);
+    // One that fails must not hide that others of the batch were granted.
+    const outcome = await launchOne(spec).catch(
+      (error: unknown): LaunchOutcome => ({ granted: false, status: unknownFailure, detail: messageOf(error) }),
+    );
     onOutcome?.(spec.validator, nameOf(outcome));
     return outcome;
   }

@@ -23,17 +23,23 @@ export interface Role {
   start(values: OptionValues): Promise<RunningRole | undefined>;
 }
 
-export function wholeNumber(values: OptionValues, name: string): number {
-  const value = values[name] === '' ? Number.NaN : Number(values[name]);
-  if (Number.isInteger(value) && value >= 0) return value;
-  throw new MinerError('E-USAGE', `--${name}: found "${values[name]}", allowed: a whole number`);
+interface Range {
+  min?: number;
+  max?: number;
+}
+
+/** Throws E-USAGE for what is none between `min` (default 0) and `max`. */
+export function wholeNumber(values: OptionValues, name: string, { min = 0, max }: Range = {}): number {
+  const text = values[name];
+  const value = text === '' ? Number.NaN : Number(text);
+  if (Number.isInteger(value) && value >= min && value <= (max ?? Number.MAX_SAFE_INTEGER)) return value;
+  const limits = max === undefined ? `from ${min}` : `from ${min} to ${max}`;
+  throw new MinerError('E-USAGE', `--${name}: found "${text}", allowed: a whole number ${limits}`);
 }
 
 /** Throws E-USAGE; 0 is any free port. */
 export function portNumber(values: OptionValues, name: string): number {
-  const value = values[name] === '' ? Number.NaN : Number(values[name]);
-  if (Number.isInteger(value) && value >= 0 && value <= 65_535) return value;
-  throw new MinerError('E-USAGE', `--${name}: found "${values[name]}", allowed: a port, 0 to 65535`);
+  return wholeNumber(values, name, { max: 65_535 });
 }
 
 /** Throws E-USAGE for what is no http or https URL. */

@@ -1,18 +1,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import type { Clock } from '../domain/clock.ts';
 import { systemClock } from '../domain/clock.ts';
-import type { ServerConfig } from '../domain/config.ts';
-import type { MemberHealth } from '../domain/deployment.ts';
 import type { LaunchGranted, LaunchRefused } from '../domain/ports.ts';
-import type { Server } from '../domain/server.ts';
 import * as f from '../gepetto/fixtures.ts';
 import { createChuteKeeper } from './chutes.ts';
-import { createInventory } from './inventory.ts';
 import { createLauncher } from './launcher.ts';
 import { startLoop } from './loop.ts';
 import { statusOf } from './status.ts';
 import { sweepSecrets } from './sweep.ts';
+import { healthy } from './testing/healthy.ts';
 
 const fixed = { now: () => f.now };
 const chute = f.chute('x');
@@ -21,11 +17,14 @@ const spec = f.spec(chute, f.servers.B, 0, { configId: undefined });
 interface LaunchScene {
   answer?: LaunchGranted | LaunchRefused;
   secretFails?: boolean;
+  /** Id of a deployment whose row the store does not take. */
+  unstorable?: string;
 }
 
 function launcherScene({
   answer = { granted: true, token: 'tok', configId: 'cfg' },
   secretFails = false,
+  unstorable,
 }: LaunchScene = {}) {
   const log: string[] = [];
   const launcher = createLauncher({
@@ -44,6 +43,7 @@ function launcherScene({
     ]),
     store: {
       addLifecycle: async (rows) => {
+        if (rows.some((row) => row.deploymentId === unstorable)) throw new Error('no such server');
         log.push(...rows.map((row) => `row ${row.configId}`));
       },
       mark: async (step) => {
@@ -84,6 +84,15 @@ test('a member that takes no Secret fails that launch only, and says so without 
   assert.not(JSON.stringify(outcome).includes('tok'));
 });
 
+test('a launch whose row is not stored fails alone: the others of the batch keep what they were granted', async () => {
+  const other = f.spec(chute, f.servers.B, 1, { configId: undefined });
+  const { launcher } = launcherScene({ unstorable: spec.deploymentId });
+  assert.equal(await launcher.launch([spec, other]), [
+    { granted: false, status: 0, detail: 'no such server' },
+    { granted: true, configId: 'cfg' },
+  ]);
+});
+
 test('a deployment of an unknown validator is not launched', async () => {
   const { launcher } = launcherScene();
   const [outcome] = await launcher.launch([{ ...spec, validator: 'other' }]);
@@ -95,10 +104,6 @@ test('a cancelled launch takes its Secret back', async () => {
   await launcher.cancel([spec]);
   assert.equal(log, ['delete b']);
 });
-
-function healthy(...names: string[]): Map<string, MemberHealth> {
-  return new Map(names.map((name) => [name, { state: 'healthy', since: 0, syncedAt: f.now }]));
-}
 
 test('Secrets of active and of unwanted deployments are swept, those of launching ones stay', async () => {
   const [launching, active, unwanted, uncommitted, forgotten] = [0, 1, 2, 3, 4].map((i) =>
@@ -182,116 +187,6 @@ test('a pass that fails is reported and the next one runs', async () => {
   await loop.stop();
   assert.ok(passes >= 2);
   assert.is(errors.length, 1);
-});
-
-interface InventoryScene {
-  health?: Map<string, MemberHealth>;
-  fails?: boolean;
-  busy?: readonly string[];
-}
-
-function inventoryScene({ health = new Map(), fails = false, busy = [] }: InventoryScene = {}) {
-  const log: string[] = [];
-  let at = f.now;
-  const clock: Clock = { now: () => at, sleep: async () => undefined };
-  const inventory = createInventory({
-    clock,
-    members: {
-      observe: () => ({ pods: [], health }),
-      add: async (name, kubeconfig) => {
-        log.push(`attach ${name} ${kubeconfig}`);
-      },
-    },
-    fetchKubeconfig: async (agentApi) => {
-      log.push(`fetch ${agentApi}`);
-      if (fails) throw new Error('refused');
-      return 'config';
-    },
-    nodes: {
-      addNode: async (server) => {
-        log.push(`add ${server.name}`);
-      },
-      deleteNode: async (name) => {
-        log.push(`delete ${name}`);
-      },
-      busy: (name) => busy.includes(name),
-    },
-    signal: new AbortController().signal,
-    log: { info: () => undefined, warn: (...words: unknown[]) => log.push(String(words.at(-1))) },
-  });
-  function reconcile(servers: readonly Server[], files: readonly string[]): Promise<void> {
-    inventory.reconcile(servers, new Map(files.map((name) => [name, configured(name)])), 0.25);
-    return inventory.settled();
-  }
-  return { inventory, reconcile, log, pass: (ms: number) => (at += ms) };
-}
-
-const configured = (name: string): ServerConfig => ({
-  name,
-  validator: f.validator,
-  hourlyCost: 1,
-  gpuShortRef: 'h100',
-  agentApi: `http://${name}:32000`,
-  locked: false,
-});
-
-test('a known server without a watch is attached with a fresh kubeconfig', async () => {
-  const { reconcile, log } = inventoryScene();
-  await reconcile([f.servers.B], ['b']);
-  assert.equal(log, ['fetch http://b:32000', 'attach b config']);
-});
-
-test('a member that is watched is left alone, one that was silent for long is attached again', async () => {
-  const health = healthy('b');
-  const { reconcile, log } = inventoryScene({ health });
-  await reconcile([f.servers.B], ['b']);
-  assert.equal(log, []);
-  health.set('b', { state: 'unhealthy', since: f.now - 301_000, syncedAt: undefined });
-  await reconcile([f.servers.B], ['b']);
-  assert.equal(log, ['fetch http://b:32000', 'attach b config']);
-});
-
-test('an agent that does not answer is asked again after a minute, not at once', async () => {
-  const { reconcile, log, pass } = inventoryScene({ fails: true });
-  for (const wait of [0, 1000, 60_000]) {
-    pass(wait);
-    await reconcile([f.servers.B], ['b']);
-  }
-  assert.is(log.filter((line) => line.startsWith('fetch')).length, 2);
-  assert.match(log[1] ?? '', /server b: refused; trying again in 60 s/);
-});
-
-test('a server that appears on main by hand is added like one through the API', async () => {
-  const { reconcile, log } = inventoryScene({ health: healthy('b') });
-  await reconcile([f.servers.B], ['b', 'new']);
-  assert.equal(log, ['add new']);
-});
-
-test('a server whose file is taken away on main is deleted like one through the API', async () => {
-  const { reconcile, log } = inventoryScene({ health: healthy('b') });
-  await reconcile([f.servers.B], []);
-  assert.equal(log, ['has no file under servers/ on main: deleted', 'delete b']);
-});
-
-test('a server that is being added has its row before its file, and is left alone', async () => {
-  const { reconcile, log } = inventoryScene({ health: healthy('b'), busy: ['b', 'c'] });
-  await reconcile([f.servers.B], ['c']);
-  assert.equal(log, []);
-});
-
-test('many files that go away at once delete nothing and are reported', async () => {
-  const names = ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j', 'k', 'l'];
-  const servers = names.map((name) => ({ ...f.servers.B, name }));
-  const { inventory, reconcile, log } = inventoryScene({ health: healthy(...names) });
-  await reconcile(servers, names.slice(4));
-  assert.equal(log, []);
-  assert.match(inventory.held()[0] ?? '', /4 of 12 servers have no file .*removalShare \(0.25\)/);
-  await reconcile(servers, names.slice(3));
-  assert.equal(inventory.held(), []);
-  assert.equal(
-    log.filter((line) => line.startsWith('delete')),
-    ['delete a', 'delete b', 'delete c'],
-  );
 });
 
 test('chutes are saved when they are new or different, and again when saving failed', async () => {
