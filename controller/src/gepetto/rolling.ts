@@ -44,7 +44,6 @@ export function rollOver(planned: Plan, context: RollContext): RollOver {
   for (const removal of rolling) {
     const { spec: old } = removal;
     const chute = world.chutes.get(old.chuteId);
-    if (!chute || policy.mode === 'paused') continue;
     const newcomer = context.pairs.get(old.deploymentId);
     const state = newcomer === undefined ? undefined : stateOf(world, newcomer);
     if (newcomer !== undefined && state) {
@@ -52,6 +51,7 @@ export function rollOver(planned: Plan, context: RollContext): RollOver {
       if (state === 'active') result.removals.push(removal);
       continue;
     }
+    if (!chute || policy.mode === 'paused') continue;
     if (isBackedOff(planned.memory.refusals, old.chuteId, context.now)) continue;
     if (policy.denyChutes.includes(old.chuteId)) continue;
     const beside = adopt(result.deploys, chute, pairs) ?? deployBeside(chute, removal, rooms, planned, context);

@@ -21,13 +21,14 @@ export interface ModelOptions {
   /** Answer to a launch; granted unless it says a status. */
   refuse?(spec: DeploymentSpec): number | undefined;
   onLook?(): void;
+  onRelease?(): Promise<void>;
 }
 
 const crash = new Error('the process died');
 
 type Row = { -readonly [K in keyof DeploymentLifecycle]: DeploymentLifecycle[K] };
 
-export function createModel({ servers, chutes, seed = 1, refuse, onLook }: ModelOptions) {
+export function createModel({ servers, chutes, seed = 1, refuse, onLook, onRelease }: ModelOptions) {
   let now = f.now;
   let memory: PassMemory = emptyMemory;
   let random = seededRandom(seed);
@@ -191,6 +192,7 @@ export function createModel({ servers, chutes, seed = 1, refuse, onLook }: Model
       },
       async releaseJob(_validator, jobId) {
         step();
+        await onRelease?.();
         log.push(`release ${jobId}`);
       },
     },

@@ -263,6 +263,17 @@ test('E14 a rental that fails before it is active is removed and released, and n
   assert.equal(model.log, ['token rental v1', '+ rental v1', '- rental v1', `release ${jobId}`]);
 });
 
+test('E14 a validator that does not take the job back keeps nobody from going on', async () => {
+  const model = createModel({ servers: [small], chutes: [rental], onRelease: () => Promise.reject(new Error('503')) });
+  offer(model);
+  await model.pass();
+  model.sync();
+  for (const [id, pod] of model.pods) model.pods.set(id, { ...pod, phase: 'Failed' });
+  await model.pass();
+  assert.is(model.live().size, 0);
+  assert.match(model.log.at(-1) ?? '', /could not be released: 503/);
+});
+
 test('E14 a rental whose token is refused for good is not asked for again', async () => {
   const model = createModel({ servers: [small], chutes: [rental], refuse: () => 403 });
   offer(model);
