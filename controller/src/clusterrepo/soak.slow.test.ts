@@ -1,0 +1,45 @@
+import { join } from 'node:path';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { startCompetitor } from './competitor.ts';
+import { soak } from './soak.ts';
+import { atHost } from './testremote.ts';
+import { git, serverConfigOf } from './testrepo.ts';
+
+test('twenty seconds of decisions, with people pushing to both branches and the controller writing servers, lose nothing', async () => {
+  await atHost(async ({ host, open, dir, problems }) => {
+    const gepetto = await open('gepetto', {}, { everyMs: 1_000 });
+    const controller = await open('controller', {}, { everyMs: 1_000 });
+    const competitor = await startCompetitor({
+      clone: join(dir, 'person'),
+      url: host.url,
+      credential: host.credential,
+      everyMs: 2_000,
+    });
+    const [result] = await Promise.all([
+      soak({ repo: gepetto, forMs: 20_000, decisionsPerSecond: 20 }),
+      (async () => {
+        for (let n = 1; n <= 10; n++) await controller.writeServer(serverConfigOf(n));
+      })(),
+    ]);
+    const pushed = await competitor.stop();
+    assert.is(result.latencies.length, result.decided);
+    assert.ok(pushed.main > 0 && pushed.live > 0, JSON.stringify(pushed));
+    await Promise.all([gepetto.refresh(), controller.refresh()]);
+    for (const repo of [gepetto, controller]) {
+      const { deployments } = await repo.readLive();
+      assert.equal(new Set(deployments.keys()), result.expected);
+      assert.is((await repo.readMain()).servers.size, 10);
+    }
+    const notes = git(host.gitdir, 'log', '--format=%s', 'main', 'live')
+      .split('\n')
+      .filter((line) => /^note /.test(line));
+    assert.is(notes.length, pushed.main + pushed.live);
+    for (const gitdir of [host.gitdir, join(dir, 'gepetto.git')]) {
+      assert.is(git(gitdir, 'fsck', '--strict', '--full', '--no-dangling'), '');
+    }
+    assert.equal(problems, []);
+  });
+});
+
+test.run();
