@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { Chute } from '../domain/chute.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { DeploymentSpec } from '../domain/deployment.ts';
-import { messageOf } from '../domain/errors.ts';
+import { MinerError, messageOf } from '../domain/errors.ts';
 import type { ClusterRepo, ControllerLink, EventBus, Store } from '../domain/ports.ts';
 import { systemRandom } from '../domain/random.ts';
 import type { Server } from '../domain/server.ts';
@@ -52,6 +52,18 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
     onBadMain: (error) => log.error(`branch main cannot be used, the last good one goes on: ${messageOf(error)}`),
   });
   parts.onLookup((spec) => look.lookup(spec.server, spec.chuteId));
+  const passStore: Store = {
+    ...store,
+    async addLifecycle(rows) {
+      try {
+        await store.addLifecycle(rows);
+      } catch (error) {
+        // A manifest outlives its server until the pass that takes it away, and that pass must not fail for want of a row.
+        if (!(error instanceof MinerError && Array.isArray(error.detail?.servers))) throw error;
+        log.warn(messageOf(error));
+      }
+    },
+  };
   let memory = emptyMemory;
   let heldBefore = '';
 
@@ -88,7 +100,7 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
         },
         link,
         repo,
-        store,
+        store: passStore,
         report: (message, detail) => log.error({ ...detail }, message),
       },
       memory,

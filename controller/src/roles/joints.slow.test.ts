@@ -2,7 +2,7 @@
 // seen by the miner. The feeds fall silent on the way, so that what the miner learns then can only have come by events.
 
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createMinerApi, type MinerApi } from '@miner/cli/miner-api.ts';
@@ -172,19 +172,31 @@ joints('a statement of the validator takes the deployment back, down to the pod'
   assert.equal([...world.validator.stats().violations, ...world.cluster.violations()], []);
 });
 
+/** A person's clone of `main`, and the way to commit and push what was changed in it. */
+function cloneMain(repository: string) {
+  const folder = mkdtempSync(join(tmpdir(), 'clone-'));
+  function inClone(...args: string[]): void {
+    const who = ['-c', 'user.name=p', '-c', 'user.email=p@x'];
+    execFileSync('git', ['-C', folder, ...who, ...args], { stdio: 'pipe' });
+  }
+  inClone('clone', '-q', '--branch', 'main', repository, '.');
+  return {
+    folder,
+    push(...commit: string[]) {
+      inClone(...commit);
+      inClone('push', '-q', 'origin', 'main');
+    },
+    remove: () => rmSync(folder, { recursive: true, force: true }),
+  };
+}
+
 joints('pausing by a commit on main stops new deployments until it is taken back', async (context) => {
   const { world, repository } = context;
-  const copy = mkdtempSync(join(tmpdir(), 'clone-'));
-  const inCopy = (...args: string[]) =>
-    execFileSync('git', ['-C', copy, '-c', 'user.name=p', '-c', 'user.email=p@x', ...args], {
-      encoding: 'utf8',
-      stdio: 'pipe',
-    });
+  const clone = cloneMain(repository);
   try {
-    inCopy('clone', '-q', '--branch', 'main', repository, '.');
-    execFileSync('sed', ['-i', 's/mode: active/mode: paused/', join(copy, 'miner.yaml')]);
-    inCopy('commit', '-qam', 'Pause');
-    inCopy('push', '-q', 'origin', 'main');
+    const file = join(clone.folder, 'miner.yaml');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('mode: active', 'mode: paused'));
+    clone.push('commit', '-qam', 'Pause');
     await until(async () => (await statusOf(context)).mode === 'paused', 'paused');
     const before = git(repository, 'rev-parse', 'live');
     const chute = coldChute(context.world);
@@ -192,12 +204,29 @@ joints('pausing by a commit on main stops new deployments until it is taken back
     world.validator.setTarget(chute.chuteId, chute.activeTotal + 1);
     await new Promise((resolve) => setTimeout(resolve, 2500));
     assert.is(git(repository, 'rev-parse', 'live'), before, 'nothing is deployed while paused');
-    inCopy('revert', '--no-edit', 'HEAD');
-    inCopy('push', '-q', 'origin', 'main');
+    clone.push('revert', '--no-edit', 'HEAD');
     await until(async () => (await statusOf(context)).mode === 'active', 'active again');
   } finally {
-    rmSync(copy, { recursive: true, force: true });
+    clone.remove();
   }
 });
+
+joints(
+  'a server that is taken out of main by hand goes with its deployments, and planning goes on',
+  async (context) => {
+    const { world, repository } = context;
+    const manifests = () => git(repository, 'ls-tree', '-r', '--name-only', 'live', 'chutes').trim();
+    await until(async () => (await statusOf(context)).deployments.some(({ phase }) => phase === 'active'), 'one runs');
+    const clone = cloneMain(repository);
+    try {
+      rmSync(join(clone.folder, `servers/${world.servers[0]?.name}.yaml`));
+      clone.push('commit', '-qam', 'Remove the server');
+      await until(async () => (await statusOf(context)).servers.length === 0, 'the inventory is empty');
+      await until(() => manifests() === '', 'its manifests left git');
+    } finally {
+      clone.remove();
+    }
+  },
+);
 
 joints.run();
