@@ -1,12 +1,12 @@
-// Changes per second that reach the git host when they come in batches of 500: one deployment made or removed is one change.
+// Changes per second that reach the git host when they come in batches of 1,000: one deployment made or removed is one change.
 // Usage: git-throughput.ts [servers …]; five deployments each before it starts.
 
 import { deploy, remove } from '@miner/controller/clusterrepo/fixture.ts';
 import { specAt } from '@miner/controller/clusterrepo/testrepo.ts';
 import { makeFleet, print, sizesAsked } from './gitfleet.ts';
 
-const batch = 500;
-const rounds = 6;
+const batch = 1_000;
+const rounds = 4;
 const freeSlots = [5, 6, 7];
 
 for (const servers of sizesAsked([1_000])) {

@@ -11,12 +11,12 @@ import { systemClock } from '@miner/controller/domain/clock.ts';
 import type { Decision } from '@miner/controller/domain/decision.ts';
 import type { LiveTree } from '@miner/controller/domain/ports.ts';
 import { renderChute } from '@miner/manifests/charts/chute.ts';
-import { startGitHost, type TestGitHost } from '../controller/test/githttp.ts';
+import { forkGitHost, type HostProcess } from './githost.ts';
 import { machine } from './machine.ts';
 
 export interface Fleet {
   repo: OpenClusterRepo;
-  host: TestGitHost;
+  host: HostProcess;
   /** Temporary folder; the store is `gepetto.git` in it. */
   dir: string;
   configCommit: string;
@@ -29,7 +29,7 @@ const perServer = 5;
 
 /** Servers with five deployments each; slots 5 to 7 of every server are free. */
 export async function makeFleet(servers: number, deployed = true): Promise<Fleet> {
-  const host = await startGitHost();
+  const host = await forkGitHost();
   const { dir } = makeTestDir();
   const credentialFile = join(dir, 'credential');
   writeFileSync(credentialFile, host.credential, { mode: 0o600 });
