@@ -122,18 +122,27 @@ export function fieldOf(
     const site = byGpu.get(spec.gpuIds[0] ?? '');
     site?.tenants.push(tenantOf(world, spec, world.lifecycles.get(spec.deploymentId), now));
   }
-  const rates = ratesOf(byKind);
-  for (const site of sites) {
-    const { tenants, kind } = site;
-    const floor = floors.get(kind) ?? 0;
-    for (const tenant of tenants) {
+  const field: Field = { sites, byKind, spare, rates: new Map(), floors };
+  reprice(field, floors);
+  return field;
+}
+
+/** Everybody's worth anew, by what the fleet and the offers look like now. */
+export function reprice(field: Field, floors: ReadonlyMap<string, number>): void {
+  field.floors = floors;
+  field.rates = ratesOf(field.byKind);
+  for (const site of field.sites) {
+    const floor = floors.get(site.kind) ?? 0;
+    site.hole = site.free.length;
+    site.clearings = [];
+    site.stamp++;
+    for (const tenant of site.tenants) {
       if (tenant.removable) site.hole += tenant.gpus;
       if (!tenant.terms) continue;
       const { first, run, age } = tenant.terms;
       tenant.worth = payAbove(first, run, age, age + tuning.horizonHours, floor * tenant.gpus);
     }
   }
-  return { sites, byKind, spare, rates, floors };
 }
 
 function ratesOf(byKind: ReadonlyMap<string, readonly Site[]>): Map<string, number> {
@@ -214,6 +223,9 @@ export function lastStays(victims: readonly Tenant[], field: Field): boolean {
   return true;
 }
 
+/** Nobody is removed for nothing, even if it has no worth. */
+const tinyLoss = 1e-6;
+
 /** Exhaustive over at most eight tenants, which is what a server holds. */
 function cheapest(tenants: readonly Tenant[], count: number, field: Field): Clearing | null {
   if (tenants.reduce((sum, { gpus }) => sum + gpus, 0) < count) return null;
@@ -230,7 +242,7 @@ function cheapest(tenants: readonly Tenant[], count: number, field: Field): Clea
       const tenant = order[i];
       if (!tenant) break;
       chosen.push(tenant);
-      search(i + 1, gpus + tenant.gpus, loss + tenant.worth);
+      search(i + 1, gpus + tenant.gpus, loss + tenant.worth + tinyLoss);
       chosen.pop();
     }
   }

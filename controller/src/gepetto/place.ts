@@ -7,8 +7,9 @@ import type { DeployReason, PortMapping } from '../domain/deployment.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
 import { hasAttestationPort } from '../domain/version.ts';
 import type { Candidate } from './candidates.ts';
-import { clearing, type Field, kindsOf, lastStays, runOf, type Site, type Tenant } from './field.ts';
+import { clearing, type Field, kindsOf, lastStays, reprice, runOf, type Site, type Tenant } from './field.ts';
 import { reserve } from './fleet.ts';
+import { floorsOf } from './floor.ts';
 import { createHeap, type Heap } from './heap.ts';
 import { createLadders, type Ladders } from './ladder.ts';
 import { bountyAgeMs, bountyBoost, payAbove, startupShare } from './pay.ts';
@@ -17,6 +18,8 @@ import { tuning } from './tuning.ts';
 import { type ChuteMarket, type Memory, modelKey, type SiteFacts, type World } from './world.ts';
 
 const shownAlternatives = 3;
+/** Far more than it takes: each round places something. */
+const mostRounds = 100;
 const hourMs = 3_600_000;
 const drainHours = 60 / 3600;
 
@@ -81,20 +84,22 @@ function gainOf(
   const ready = delay + untilInstance + loading;
   const left = tuning.horizonHours - ready;
   if (loading >= 2 || left <= 0) return Number.NEGATIVE_INFINITY;
+  // Whenever it ends, the GPUs go back to what is on offer, which is more than the careful floor.
+  const refill = tuning.refillShare * floor * (1 / tuning.floorShare - 1);
   if (candidate.job) {
     const chance = Math.exp(-tuning.jobHazard * (delay + untilInstance));
     const cm = candidate.job.computeMultiplier;
-    return (
-      chance * (cm * (startupShare * loading + tuning.jobHours) - floor * (loading + tuning.jobHours)) -
-      floor * (delay + untilInstance)
-    );
+    const hours = Math.min(left, tuning.jobHours);
+    const paid = cm * (startupShare * loading + hours) - floor * (loading + hours) + refill * (left - hours);
+    return chance * paid + (1 - chance) * refill * left - floor * (delay + untilInstance);
   }
   const boosted = terms.bountyOpenedAt !== undefined && candidate.bountyFree;
   const win = boosted ? Math.exp(-tuning.bountyHazard * ready) : 0;
   const boost = boosted ? 1 + win * (bountyBoost(context.now + ready * hourMs - (terms.bountyOpenedAt ?? 0)) - 1) : 1;
   const first = terms.plain * boost;
   const chance = Math.exp((-tuning.fillHazard * Math.sqrt(candidate.target) * ready) / candidate.room);
-  return chance * (startupShare * loading * first + payAbove(first, terms.run, 0, left, floor)) - floor * ready;
+  const paid = startupShare * loading * first + payAbove(first, terms.run, 0, left, floor);
+  return chance * paid + (1 - chance) * refill * left - floor * ready;
 }
 
 /** Avoided for now, from the failures remembered. */
@@ -187,7 +192,8 @@ function bestOption(candidate: Candidate, search: Search): Option | undefined {
       const { victims, loss } = found;
       if (site.room.freeDiskGb + victims.reduce((sum, { spec }) => sum + spec.diskGb, 0) < diskGb) continue;
       const startup = startupAt(chute, market, site, search);
-      const gain = gainOf(candidate, terms, startup, victims.length > 0 ? drainHours : 0, floor, context);
+      const hoped = gainOf(candidate, terms, startup, victims.length > 0 ? drainHours : 0, floor, context);
+      const gain = hoped > 0 ? hoped * oddsOf(chute, site, context.memory) : hoped;
       const broken = tuning.holeShare * rate * blockedHours(candidate) * brokenHoles(site.hole, gpuCount);
       if (gain === Number.NEGATIVE_INFINITY) continue;
       if (victims.length > 0 && !pays(gain - broken, loss, gpuCount * rate)) continue;
@@ -196,6 +202,14 @@ function bestOption(candidate: Candidate, search: Search): Option | undefined {
     }
   }
   return best;
+}
+
+/** Each failure since the last success halves, thirds, … what a launch there is worth. */
+function oddsOf(chute: Chute, { room, model }: Site, { failures }: Memory): number {
+  if (failures.size === 0) return 1;
+  const onModel = failures.get(modelKey(chute, model))?.failures ?? 0;
+  const onServer = failures.get(room.server.name)?.failures ?? 0;
+  return 1 / (1 + Math.max(onModel, onServer));
 }
 
 const holeSizes = [8, 4, 2];
@@ -321,9 +335,30 @@ function decide(option: Option, options: Heap<Option>, context: FillContext): Pl
   };
 }
 
-/** Place until no candidate pays or the launch budget is used up. Takes what it places out of the field. */
+/**
+ * Place until no candidate pays or the launch budget is used up. Takes what it places out of the field. What is placed changes the price of
+ * the rest, so it goes on until nothing changes: planning again right after finds nothing to do.
+ */
 export function fill(candidates: readonly Candidate[], field: Field, context: FillContext): Placement[] {
   const placements: Placement[] = [];
+  let waiting = candidates;
+  for (let round = 0; round < mostRounds; round++) {
+    const before = placements.length;
+    waiting = fillOnce(waiting, field, context, placements);
+    if (placements.length === before || waiting.length === 0) break;
+    reprice(field, floorsOf(waiting, context.world));
+  }
+  return placements;
+}
+
+/** One round; returns the candidates that still have room. */
+function fillOnce(
+  candidates: readonly Candidate[],
+  field: Field,
+  context: FillContext,
+  placements: Placement[],
+): Candidate[] {
+  const left = new Map(candidates.map((candidate) => [candidate.job?.jobId ?? candidate.chute.chuteId, candidate]));
   const search: Search = {
     field,
     ladders: createLadders(field),
@@ -350,10 +385,14 @@ export function fill(candidates: readonly Candidate[], field: Field, context: Fi
     if (!made) continue;
     placements.push(made);
     settle(option, made, search);
+    const key = candidate.job?.jobId ?? candidate.chute.chuteId;
     const room = candidate.room - 1;
-    if (room > 0) offer({ ...candidate, room, replicas: candidate.replicas + 1, bountyFree: false });
+    const next = { ...candidate, room, replicas: candidate.replicas + 1, bountyFree: false };
+    if (room > 0) left.set(key, next);
+    else left.delete(key);
+    if (room > 0) offer(next);
   }
-  return placements;
+  return placements.length < context.policy.launchesPerPass ? [...left.values()] : [];
 }
 
 function settle({ site, victims }: Option, { decision }: Placement, { field, ladders }: Search): void {

@@ -47,8 +47,9 @@ function emptyWorld({ chutes, servers, target }: Given): World {
   });
 }
 
-function planned(world: World): Plan {
-  return plan(world, f.policy(), { now: () => f.now }, seededRandom(7), emptyMemory);
+/** Another seed gives other deployment ids. */
+function planned(world: World, seed = 7): Plan {
+  return plan(world, f.policy(), { now: () => f.now }, seededRandom(seed), emptyMemory);
 }
 
 /** The world right after the plan was committed: deployments wanted and recorded, no pod yet. */
@@ -98,6 +99,90 @@ test('planning again right after applying gives nothing to do', () => {
       const world = emptyWorld(input);
       const again = planned(applied(world, planned(world)));
       assert.equal([again.deploys, again.removals, again.effects], [[], [], []]);
+    }),
+    { numRuns: 300 },
+  );
+});
+
+/** A world in which everything placed has run for a while, and then every chute pays something else. */
+function livedIn(input: Given, minutes: number): World {
+  const world = emptyWorld(input);
+  const running = planned(world, 5).deploys.map((decision, i) => ({ ...decision.spec, preemptible: i % 3 !== 0 }));
+  const rows = running.map((spec, i) =>
+    lifecycleAt(spec, i % 4 === 0 ? undefined : f.now - (minutes + 20 * i) * f.minute),
+  );
+  const chutes = [...world.chutes.values()].map((chute, i) => ({
+    ...chute,
+    effectiveComputeMultiplier: chute.effectiveComputeMultiplier * (i % 2 === 0 ? 10 : 0.1),
+  }));
+  const utilization = chutes.map((chute) => f.utilization(chute, { targetCount: 20, activeInstanceCount: 2 }));
+  const market = new Map(chutes.map(({ chuteId }, i) => [chuteId, { activeTotal: (i % 4) + 1 }]));
+  return f.world({ chutes, servers: world.servers, running, rows, utilization }, { market });
+}
+
+function lifecycleAt(spec: Plan['deploys'][number]['spec'], activatedAt: number | undefined) {
+  return f.row(spec, { activatedAt });
+}
+
+const lived = fc.tuple(given, fc.integer({ min: 0, max: 300 }));
+
+test('no protected, young, pending or last instance is ever a victim, and a swap has the GPUs it takes', () => {
+  let swapped = 0;
+  fc.assert(
+    fc.property(lived, ([input, minutes]) => {
+      const world = livedIn(input, minutes);
+      const { preemptions, deploys } = planned(world);
+      const held = new Map<string, string>();
+      for (const spec of world.desired.values()) for (const gpu of spec.gpuIds) held.set(gpu, spec.deploymentId);
+      const gone = new Map<string, number>();
+      for (const { deploy, victims } of preemptions) {
+        swapped++;
+        for (const { spec } of victims) {
+          const activatedAt = world.lifecycles.get(spec.deploymentId)?.activatedAt;
+          assert.ok(spec.preemptible && spec.jobId === undefined);
+          assert.ok(activatedAt !== undefined && f.now - activatedAt >= 60 * f.minute);
+          assert.is(spec.server, deploy.spec.server);
+          assert.is.not(spec.chuteId, deploy.spec.chuteId);
+          gone.set(spec.chuteId, (gone.get(spec.chuteId) ?? 0) + 1);
+          for (const gpu of spec.gpuIds) held.delete(gpu);
+        }
+      }
+      for (const [chuteId, count] of gone) assert.ok(count < (world.market?.get(chuteId)?.activeTotal ?? 0));
+      for (const { spec } of [...deploys, ...preemptions.map(({ deploy }) => deploy)]) {
+        for (const gpu of spec.gpuIds) {
+          assert.not(held.has(gpu), 'a GPU twice');
+          held.set(gpu, spec.deploymentId);
+        }
+      }
+    }),
+    { numRuns: 500 },
+  );
+  assert.ok(swapped > 100, `only ${swapped} swaps were looked at`);
+});
+
+test('planning again right after a swap was applied gives nothing to do', () => {
+  fc.assert(
+    fc.property(lived, ([input, minutes]) => {
+      const world = livedIn(input, minutes);
+      const result = planned(world);
+      const gone = new Set(result.preemptions.flatMap(({ victims }) => victims.map(({ spec }) => spec.deploymentId)));
+      const newcomers = result.preemptions.map(({ deploy }) => deploy);
+      const next = applied(world, { ...result, deploys: [...result.deploys, ...newcomers] });
+      const desired = new Map([...next.desired].filter(([deploymentId]) => !gone.has(deploymentId)));
+      const lifecycles = new Map(
+        [...next.lifecycles].map(([deploymentId, row]) => [
+          deploymentId,
+          gone.has(deploymentId) ? { ...row, removedAt: f.now } : row,
+        ]),
+      );
+      const market = new Map(world.market);
+      for (const { victims } of result.preemptions) {
+        for (const { spec } of victims) {
+          market.set(spec.chuteId, { activeTotal: (market.get(spec.chuteId)?.activeTotal ?? 1) - 1 });
+        }
+      }
+      const again = planned({ ...next, desired, lifecycles, market });
+      assert.equal([again.deploys, again.preemptions], [[], []]);
     }),
     { numRuns: 300 },
   );

@@ -130,6 +130,14 @@ function capVanished(effects: readonly Effect[], world: World, policy: Policy): 
   };
 }
 
+/** A server is to blame once a second chute fails there: the first may be at fault itself. */
+function suspect(known: Memory['failures'], server: string, now: number, because: string): Memory['failures'] {
+  const blamed = known.has(server);
+  const next = backOff(known, server, now, because);
+  const entry = next.get(server);
+  return blamed || !entry ? next : new Map(next).set(server, { ...entry, until: now });
+}
+
 /** An activation is heard of within this time. */
 const forgivenWithinMs = 900_000;
 
@@ -142,8 +150,9 @@ function learn(memory: Memory, world: World, removals: readonly Removal[], now: 
     const failed = reason === 'pod-failed' || reason === 'launch-stuck' || reason === 'pod-lost';
     if (!failed || launched) continue;
     failures = backOff(failures, pairKey(spec.chuteId, spec.server), now, because);
-    failures = backOff(failures, modelKey(spec, modelOf(world, spec)), now, because);
-    failures = backOff(failures, spec.server, now, because);
+    const onModel = modelKey(spec, modelOf(world, spec));
+    if (!failures.has(onModel)) failures = suspect(failures, spec.server, now, because);
+    failures = backOff(failures, onModel, now, because);
   }
   for (const row of world.lifecycles.values()) {
     if (row.activatedAt === undefined || row.removedAt !== undefined || row.activatedAt < now - forgivenWithinMs)

@@ -17,6 +17,8 @@ export interface Tuning {
   jobHazard: number;
   /** Pay below this share of what their kind earns on average: the GPUs have something better to do. */
   floorShare: number;
+  /** Of what is on offer, the share that freed GPUs get after all. */
+  refillShare: number;
   /** GPUs of offers that it takes to set the price. */
   floorGpus: number;
   /** What a GPU-hour in a broken hole costs, as a share of what the kind earns. */
@@ -27,13 +29,14 @@ export interface Tuning {
 
 export const tuning: Tuning = {
   horizonHours: 6,
-  marginShare: 0.1,
+  marginShare: 0.2,
   margin: 0.6,
   fillHazard: 0.9,
   bountyHazard: 1.6,
   jobHours: 1.6,
   jobHazard: 8,
   floorShare: 0.7,
+  refillShare: 0,
   floorGpus: 4,
   holeShare: 0.1,
   ageGuardHours: 1.02,

@@ -3,6 +3,7 @@
 
 import { MinerError } from '@miner/controller/domain/errors.ts';
 import { Command, InvalidArgumentError, Option } from 'commander';
+import { upperBound } from './bound.ts';
 import { readTrace } from './read.ts';
 import { jsonReport, textReport } from './report.ts';
 import { simulate } from './simulate.ts';
@@ -53,7 +54,8 @@ async function main(): Promise<void> {
   const trace = readTrace(dir);
   const simulation = await simulate(trace, strategy, seeds);
   const baseline = strategy === 'upstream' ? undefined : await simulate(trace, 'upstream', seeds);
-  console.log(json ? jsonReport(dir, simulation, baseline) : textReport(simulation, baseline));
+  const bound = upperBound(trace);
+  console.log(json ? jsonReport(dir, simulation, baseline, bound) : textReport(simulation, baseline, bound));
 }
 
 try {

@@ -52,7 +52,8 @@ function brokenRules({ runs }: Simulation): string[] {
   return [...counts].map(([code, n]) => `${code} ${n}`);
 }
 
-export function textReport(simulation: Simulation, baseline: Simulation | undefined): string {
+/** `bound` is what no strategy can exceed, in multiplier-hours. */
+export function textReport(simulation: Simulation, baseline: Simulation | undefined, bound?: number): string {
   const lines = [table(simulation)];
   const broken = brokenRules(simulation);
   if (broken.length > 0) lines.push(`Rules broken, all seeds: ${broken.join(', ')}`);
@@ -61,10 +62,21 @@ export function textReport(simulation: Simulation, baseline: Simulation | undefi
     const ratio = comparedWith(baseline, simulation);
     if (ratio !== null) lines.push(`${simulation.strategy} earns ${ratio.toFixed(3)} × ${baseline.strategy}.`);
   }
+  if (bound !== undefined && bound > 0) {
+    const share = (100 * simulation.mean) / bound;
+    lines.push(
+      `No strategy can exceed ${bound.toFixed(0)} (nothing to start, perfect foresight): ${share.toFixed(0)} % of it.`,
+    );
+  }
   return lines.join('\n');
 }
 
-export function jsonReport(trace: string, simulation: Simulation, baseline: Simulation | undefined): string {
+export function jsonReport(
+  trace: string,
+  simulation: Simulation,
+  baseline: Simulation | undefined,
+  bound?: number,
+): string {
   const compared = baseline && { upstream: baseline, ratio: comparedWith(baseline, simulation) };
-  return JSON.stringify({ trace, ...simulation, ...compared });
+  return JSON.stringify({ trace, ...simulation, ...compared, bound });
 }

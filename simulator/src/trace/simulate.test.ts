@@ -78,7 +78,8 @@ test('the report compares with upstream, names broken rules and reads as JSON', 
   );
   const simulation = await simulate(trace, bad, [1]);
   const baseline = await simulate(trace, 'upstream', [1]);
-  const text = textReport(simulation, baseline);
+  const text = textReport(simulation, baseline, 10);
+  assert.match(text, /No strategy can exceed 10 .*: 0 % of it/);
   assert.match(text, /score\/USD/);
   assert.match(text, /Rules broken, all seeds: unknown_deployment \d+/);
   assert.match(text, /earns 0\.000 × upstream/);

@@ -4,15 +4,27 @@
 import { MinerError, messageOf } from '@miner/controller/domain/errors.ts';
 import type { ChuteView, ServerView, Snapshot } from './protocol.ts';
 
-/** Keeps what the last snapshot held by its text. */
-function createKeeper<T>(): (items: readonly T[]) => T[] {
+function isSame(a: unknown, b: unknown): boolean {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a)) {
+    return Array.isArray(b) && a.length === b.length && a.every((item, i) => isSame(item, b[i]));
+  }
+  const keys = Object.keys(a);
+  if (keys.length !== Object.keys(b).length) return false;
+  return keys.every((key) => isSame((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
+}
+
+/** Keeps what the last snapshot held, by name. */
+function createKeeper<T>(nameOf: (item: T) => string): (items: readonly T[]) => T[] {
   let known = new Map<string, T>();
   return (items) => {
     const next = new Map<string, T>();
     const kept = items.map((item) => {
-      const text = JSON.stringify(item);
-      const same = known.get(text) ?? item;
-      next.set(text, same);
+      const name = nameOf(item);
+      const before = known.get(name);
+      const same = before !== undefined && isSame(before, item) ? before : item;
+      next.set(name, same);
       return same;
     });
     known = next;
@@ -24,8 +36,8 @@ export type ReadSnapshot = (line: string) => Snapshot;
 
 /** Throws E-USAGE for a line that is no snapshot. */
 export function createSnapshotReader(): ReadSnapshot {
-  const servers = createKeeper<ServerView>();
-  const chutes = createKeeper<ChuteView>();
+  const servers = createKeeper<ServerView>(({ name }) => name);
+  const chutes = createKeeper<ChuteView>(({ chute_id }) => chute_id);
   return (line) => {
     let snapshot: Snapshot;
     try {

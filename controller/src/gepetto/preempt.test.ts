@@ -1,0 +1,141 @@
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import type { Chute } from '../domain/chute.ts';
+import type { DeploymentSpec } from '../domain/deployment.ts';
+import { seededRandom } from '../domain/random.ts';
+import type { Server } from '../domain/server.ts';
+import * as f from './fixtures.ts';
+import { plan } from './plan.ts';
+import { type ChuteMarket, emptyMemory, type World } from './world.ts';
+
+const one = f.server('b', { count: 1 });
+const newcomer = f.chute('N', { effectiveComputeMultiplier: 4 });
+const old = f.chute('old', { effectiveComputeMultiplier: 0.5 });
+
+interface Scene {
+  servers?: Server[];
+  chutes?: Chute[];
+  running?: DeploymentSpec[];
+  /** Minutes since activation by deployment id, 120 unless given; null for one that is not active. */
+  ages?: Record<string, number | null>;
+  /** Active instances on the network by chute id, 5 unless given. */
+  total?: Record<string, number>;
+  change?: Partial<World>;
+}
+
+function swaps({ servers = [one], chutes = [newcomer, old], running = [f.spec(old, one)], ...scene }: Scene): string[] {
+  const rows = running.map((spec) => {
+    const age = scene.ages?.[spec.deploymentId];
+    return f.row(spec, { activatedAt: age === null ? undefined : f.now - (age ?? 120) * f.minute });
+  });
+  const market = new Map<string, ChuteMarket>(
+    chutes.map(({ chuteId }) => [chuteId, { activeTotal: scene.total?.[chuteId] ?? 5 }]),
+  );
+  // Nobody but the newcomer gets a place.
+  const utilization = chutes.map((chute) => f.utilization(chute, { scalable: chute.name === 'N' }));
+  const given = f.world({ servers, chutes, running, rows, utilization }, { market, ...scene.change });
+  const { preemptions, deploys } = plan(given, f.policy(), { now: () => f.now }, seededRandom(1), emptyMemory);
+  return [
+    ...deploys.map(({ spec }) => `${spec.chuteName}@${spec.server}`),
+    ...preemptions.map(({ deploy, victims }) => {
+      const gone = victims.map(({ spec }) => spec.chuteName).sort();
+      return `${deploy.spec.chuteName}@${deploy.spec.server} for ${gone.join(' and ')}`;
+    }),
+  ];
+}
+
+test('B1 a free GPU is taken before anybody is removed', () => {
+  const two = f.server('b', { count: 2 });
+  assert.equal(swaps({ servers: [two], running: [f.spec(old, two)] }), ['N@b']);
+});
+
+test('B4 a victim is paid only after an hour, so it stays until then', () => {
+  const running = [f.spec(old, one)];
+  const id = running[0]?.deploymentId ?? '';
+  assert.equal(swaps({ running, ages: { [id]: 60 } }), []);
+  assert.equal(swaps({ running, ages: { [id]: 63 } }), ['N@b for old']);
+});
+
+test('B5 W12 one that earns as much stays', () => {
+  const equal = f.chute('old', { effectiveComputeMultiplier: 4 });
+  const spec = f.spec(equal, one);
+  const firstMultipliers = new Map([[spec.deploymentId, 4]]);
+  assert.equal(swaps({ chutes: [newcomer, equal], running: [spec], change: { firstMultipliers } }), []);
+});
+
+test('B6 B11 the last instance on the network stays, and so does one of which nobody knows the number', () => {
+  assert.equal(swaps({ total: { [old.chuteId]: 1 } }), []);
+  assert.equal(swaps({ change: { market: new Map() } }), []);
+});
+
+test('B7 B8 two instances of one chute go only if a third is left', () => {
+  const two = f.server('b', { count: 2 });
+  const pair = f.chute('N', { gpuCount: 2, effectiveComputeMultiplier: 8 });
+  const running = [f.spec(old, two, 0), f.spec(old, two, 1)];
+  const scene = { servers: [two], chutes: [pair, old], running };
+  assert.equal(swaps({ ...scene, total: { [old.chuteId]: 2 } }), []);
+  assert.equal(swaps({ ...scene, total: { [old.chuteId]: 3 } }), ['N@b for old and old']);
+});
+
+test('B9 private ones, rentals, what is not active and the chute itself stay', () => {
+  const spec = f.spec(old, one);
+  const own = f.spec(newcomer, one);
+  for (const scene of [
+    { running: [{ ...spec, preemptible: false }] },
+    { running: [{ ...spec, jobId: f.id('job') }] },
+    { running: [spec], ages: { [spec.deploymentId]: null } },
+    { running: [own], chutes: [newcomer] },
+  ]) {
+    assert.equal(swaps(scene), []);
+  }
+});
+
+test('B12 W12 eight that earn more together are not given up for one', () => {
+  const eight = f.server('b');
+  const large = f.chute('N', { gpuCount: 8, effectiveComputeMultiplier: 1 });
+  const small = f.chute('old', { effectiveComputeMultiplier: 0.9 });
+  const running = Array.from({ length: 8 }, (_, i) => f.spec(small, eight, i));
+  assert.equal(swaps({ servers: [eight], chutes: [large, small], running, total: { [small.chuteId]: 20 } }), []);
+});
+
+test('B13 no needless victim', () => {
+  const five = f.server('b', { count: 5 });
+  const four = f.chute('N', { gpuCount: 4, effectiveComputeMultiplier: 8 });
+  const poor = f.chute('poor', { effectiveComputeMultiplier: 0.1 });
+  const wide = f.chute('wide', { gpuCount: 4, effectiveComputeMultiplier: 0.5 });
+  const running = [f.spec(poor, five, 0), f.spec(wide, five, 1)];
+  assert.equal(swaps({ servers: [five], chutes: [four, poor, wide], running }), ['N@b for wide']);
+});
+
+test('B15 W12 the server with the least loss is chosen, not the cheapest', () => {
+  const cheap = f.server('cheap', { count: 1, hourlyCost: 1 });
+  const dear = f.server('dear', { count: 1, hourlyCost: 2 });
+  const better = f.chute('better', { effectiveComputeMultiplier: 1.9 });
+  const worse = f.chute('worse', { effectiveComputeMultiplier: 0.2 });
+  const running = [f.spec(better, cheap), f.spec(worse, dear)];
+  assert.equal(swaps({ servers: [cheap, dear], chutes: [newcomer, better, worse], running }), ['N@dear for worse']);
+});
+
+test('B17 W7 nobody is removed from a member that is not healthy', () => {
+  const health = new Map([['b', { state: 'unhealthy' as const, since: 0, syncedAt: f.now }]]);
+  assert.equal(swaps({ change: { health } }), []);
+});
+
+test('B19 what counts is what a victim will earn, not what it earns today', () => {
+  const spec = f.spec(old, one);
+  const firstMultipliers = new Map([[spec.deploymentId, 8]]);
+  const scene = { running: [spec], change: { firstMultipliers } };
+  assert.equal(swaps({ ...scene, ages: { [spec.deploymentId]: 90 } }), []);
+  assert.equal(swaps({ ...scene, ages: { [spec.deploymentId]: 9 * 60 } }), ['N@b for old']);
+});
+
+test('S12 in a thrash cool-down neither urgency nor bounty is counted on', () => {
+  const market = new Map<string, ChuteMarket>([
+    [newcomer.chuteId, { runMultiplier: 1, urgency: 4, bountyOpenedAt: f.now, activeTotal: 5 }],
+    [old.chuteId, { activeTotal: 5 }],
+  ]);
+  assert.equal(swaps({ change: { market } }), ['N@b for old']);
+  assert.equal(swaps({ change: { market, cooldowns: new Map([[newcomer.chuteId, f.now + f.minute]]) } }), []);
+});
+
+test.run();
