@@ -14,6 +14,8 @@ export interface Io {
   /** Aborts on Ctrl-C. */
   signal: AbortSignal;
   now(): number;
+  /** From here on the command runs to its end, also when nobody reads what it prints. */
+  outliveReader?(): void;
 }
 
 export interface OptionSpec {

@@ -9,10 +9,11 @@ process.once('SIGINT', () => {
   // A second one ends it at once.
   process.once('SIGINT', () => process.exit(130));
 });
+let outlivesReader = false;
 // `chutes-miner … | head` is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(0);
-  throw error;
+  if (!['EPIPE', 'ERR_STREAM_DESTROYED'].includes(error.code ?? '')) throw error;
+  if (!outlivesReader) process.exit(0);
 });
 
 process.exitCode = await run(process.argv.slice(2), {
@@ -22,6 +23,9 @@ process.exitCode = await run(process.argv.slice(2), {
   env: process.env,
   signal: interrupt.signal,
   now: Date.now,
+  outliveReader() {
+    outlivesReader = true;
+  },
 });
 // Idle connections would keep the process for seconds; what was written is flushed first.
 process.stdout.write('', () => process.exit());

@@ -24,6 +24,8 @@ function start({ env }: TestContext, flags: readonly string[], args: readonly st
   return { child, said, ended };
 }
 
+const addOptions = '--validator v --hourly-cost 1 --gpu-short-ref a6000 --agent-api http://127.0.0.1:9'.split(' ');
+
 /** Prints each module that is loaded, on stderr. */
 const watchLoads = `data:text/javascript,${encodeURIComponent(
   "import { registerHooks } from 'node:module'; import { writeSync } from 'node:fs';" +
@@ -45,12 +47,39 @@ test('help loads no heavy library, and an unknown command neither', async (conte
 test('Ctrl-C ends a call that waits with 130 and a way to go on', async (context) => {
   const { upstream } = context;
   const asked = new Promise<void>((resolve) => upstream.on('POST /servers/', () => resolve()));
-  const options = '--validator v --hourly-cost 1 --gpu-short-ref a6000 --agent-api http://127.0.0.1:9'.split(' ');
-  const { child, said, ended } = start(context, [], ['node', 'add', 'gpu-0', ...options]);
+  const { child, said, ended } = start(context, [], ['node', 'add', 'gpu-0', ...addOptions]);
   await asked;
   child.kill('SIGINT');
   assert.is(await ended, 130);
   assert.match(said.stderr, /^interrupted: .*chutes-miner node show gpu-0/m);
+});
+
+test('Ctrl-C is told as such to whoever reads JSON', async (context) => {
+  const asked = new Promise<void>((resolve) => context.upstream.on('POST /servers/', () => resolve()));
+  const { child, said, ended } = start(context, [], ['node', 'add', 'gpu-0', ...addOptions, '-o', 'json']);
+  await asked;
+  child.kill('SIGINT');
+  assert.is(await ended, 130);
+  assert.is(JSON.parse(said.stdout).error.code, 'E-ABORTED');
+});
+
+test('adding a server goes on when the reader of its progress goes away, and ends with its own code', async (context) => {
+  const finish = Promise.withResolvers<void>();
+  context.upstream.on('POST /servers/', async (_request, response) => {
+    const tell = (message: string) => response.write(`data: ${JSON.stringify({ timestamp: 't', message })}\n\n`);
+    response.writeHead(200);
+    tell('begun');
+    await finish.promise;
+    for (const message of ['still at it', 'FAILED: E-NODE no such node']) tell(message);
+    response.end();
+  });
+  const { child, said, ended } = start(context, [], ['node', 'add', 'gpu-0', ...addOptions]);
+  child.stdout.once('data', () => {
+    child.stdout.destroy();
+    finish.resolve();
+  });
+  assert.is.not(await ended, 0);
+  assert.match(said.stderr, /E-NODE/);
 });
 
 test('a reader that goes away is no error', async (context) => {

@@ -1,7 +1,7 @@
 // `node add`: the checks and the verification run at the miner API; here its progress is shown, and how it ended becomes the exit code.
 
 import { type CommandModule, type Context, number, target, text } from '../command.ts';
-import { asCliError } from '../errors.ts';
+import { asCliError, CliError } from '../errors.ts';
 import { toJson } from '../json.ts';
 import { type AddNodeRequest, addNode, addNodeTimeoutMs, type ProgressMessage } from '../miner-api.ts';
 
@@ -43,7 +43,8 @@ async function addWithEvents(context: Context, request: AddNodeRequest, timeoutM
     );
     out.line(toJson({ ok: true, name: request.name, phase: last }));
   } catch (thrown) {
-    const { code, message: detail, hint } = asCliError(thrown);
+    const failure = context.io.signal.aborted ? new CliError('E-ABORTED', 'interrupted') : asCliError(thrown);
+    const { code, message: detail, hint } = failure;
     out.line(toJson({ ok: false, name: request.name, phase: last, error: { code, detail, hint } }));
     throw thrown;
   }
@@ -59,6 +60,8 @@ async function run(context: Context): Promise<undefined> {
     gpu_short_ref: text(values, 'gpuShortRef') ?? '',
     agent_api: text(values, 'agentApi') ?? '',
   };
+  // The miner takes back what is begun when its caller goes.
+  context.io.outliveReader?.();
   const timeout = number(values, 'timeout');
   const timeoutMs = timeout === undefined ? addNodeTimeoutMs : timeout * 1000;
   context.onInterrupt(
