@@ -18,33 +18,35 @@ export interface EffectPorts {
   report(message: string, detail?: Record<string, unknown>): void;
 }
 
-export async function carryOut(effect: Effect, ports: EffectPorts): Promise<void> {
+/** True when the next plan may differ: GPUs came free, a launch ended one way or the other, or the validator let an instance go. */
+export async function carryOut(effect: Effect, ports: EffectPorts): Promise<boolean> {
   const { store, clock } = ports;
   switch (effect.kind) {
     case 'adopt':
       await store.addLifecycle([{ ...lifecycleOf(effect.spec, clock.now()), committedAt: clock.now() }]);
-      return;
+      return false;
     case 'mark':
       await store.mark(effect.step, [effect.deploymentId], effect.at);
-      return;
+      return effect.step === 'goneAt' || effect.step === 'removedAt';
     case 'finish-removal':
       await store.mark('removedAt', [effect.deploymentId], effect.at);
-      return;
+      return true;
     case 'link-instance':
       await store.linkInstance(effect.configId, effect.instanceId, effect.at);
-      return;
+      return false;
     case 'mark-instance':
       await store.markInstance(effect.step, { instanceId: effect.instanceId }, effect.at);
-      return;
+      return effect.step === 'activatedAt';
     case 'delete-instance':
       try {
         await ports.link.deleteInstance(effect.validator, effect.chuteId, effect.instanceId);
       } catch (error) {
         // The next pass asks again.
         ports.report(`instance ${effect.instanceId} could not be deleted at the validator: ${messageOf(error)}`);
-        return;
+        return false;
       }
       await store.markInstance('instanceGoneAt', { instanceId: effect.instanceId }, clock.now());
+      return effect.deploymentId !== undefined;
   }
 }
 

@@ -43,7 +43,6 @@ export interface PassResult {
 
 const maxCommitTries = 5;
 const launchFailures: ReadonlySet<RemoveReason> = new Set(['pod-failed', 'pod-lost', 'launch-stuck']);
-const roomMakers: ReadonlySet<string> = new Set(['goneAt', 'activatedAt']);
 
 /** What came through the launch, and what waited for its place. */
 interface Batch {
@@ -60,7 +59,8 @@ export async function runPass(ports: PassPorts, memory: PassMemory): Promise<Pas
   const now = ports.clock.now();
   const world = withMemory(snapshot.world, before, memory, now);
   const planned = plan(world, policy, ports.clock, ports.random, memory);
-  for (const effect of planned.effects) await carryOut(effect, ports);
+  let room = false;
+  for (const effect of planned.effects) if (await carryOut(effect, ports)) room = true;
   const free = goneNow(planned);
   const queue = queueOf(before, planned.removals, world, free, now);
   await drop(queue.dropped, ports);
@@ -96,8 +96,9 @@ export async function runPass(ports: PassPorts, memory: PassMemory): Promise<Pas
     refused: launched.refused,
     held: planned.held,
     again:
+      room ||
+      queue.dropped.length > 0 ||
       (launched.refused > 0 && launched.granted.size > 0) ||
-      opensRoom(planned) ||
       adopted.some((id) => !memory.adopted?.has(id)),
   };
 }
@@ -118,13 +119,6 @@ function failedLaunches(decisions: readonly Decision[], { lifecycles }: World) {
     .filter(({ kind, spec }) => kind === 'remove' && lifecycles.get(spec.deploymentId)?.activatedAt === undefined)
     .filter((decision) => decision.kind === 'remove' && launchFailures.has(decision.reason))
     .map(({ spec }) => spec);
-}
-
-/** GPUs came free, or an instance became active, after which its chute may have another. */
-function opensRoom({ effects }: Plan): boolean {
-  return effects.some(
-    (effect) => (effect.kind === 'mark' || effect.kind === 'mark-instance') && roomMakers.has(effect.step),
-  );
 }
 
 function granted(decisions: readonly DeployDecision[], held: ReadonlyMap<string, DeployDecision>): DeployDecision[] {

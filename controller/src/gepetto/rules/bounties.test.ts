@@ -192,6 +192,22 @@ const rows: Row[] = [
     expected: [],
   },
   {
+    name: 'B13 no victim goes that need not',
+    given: {
+      newcomer: { gpuCount: 4, effectiveComputeMultiplier: 8 },
+      on: [
+        [
+          f.server('b', { count: 5 }),
+          [
+            { name: 'v1', cm: 0.1 },
+            { name: 'v2', cm: 0.5, gpus: 4 },
+          ],
+        ],
+      ],
+    },
+    expected: ['n@b for v2'],
+  },
+  {
     name: 'B14 a dearer server that is free beats victims',
     given: {
       on: [

@@ -33,6 +33,7 @@ export function createModel({ servers, chutes, seed = 1, refuse, onLook, onRelea
   let memory: PassMemory = emptyMemory;
   let random = seededRandom(seed);
   let restarts = 0;
+  let refusal: number | undefined;
   let commits = 0;
   let live = new Map<string, DeploymentSpec>();
   let seen: World | undefined;
@@ -47,6 +48,8 @@ export function createModel({ servers, chutes, seed = 1, refuse, onLook, onRelea
   const rolling = new Set<string>();
   const jobs = new Map<string, JobOffer>();
   const log: string[] = [];
+  /** Jobs for which a token was given. */
+  const attempts: string[] = [];
   const decided: { decision: Decision; world: World }[] = [];
   /** The picture that the miner has of the validator while its feeds fail. */
   let staleFeeds: { instances: Map<string, RemoteInstance>; at: number } | undefined;
@@ -93,7 +96,8 @@ export function createModel({ servers, chutes, seed = 1, refuse, onLook, onRelea
       health: new Map(
         servers.map(({ name }) => {
           const since = silent.get(name);
-          return [name, { state: since === undefined ? 'healthy' : 'unhealthy', since: 0, syncedAt: since ?? now }];
+          // At its worst: the clock of its lists goes on although they show nothing.
+          return [name, { state: since === undefined ? 'healthy' : 'unhealthy', since: since ?? 0, syncedAt: now }];
         }),
       ),
       goneChutes: new Set(),
@@ -165,12 +169,13 @@ export function createModel({ servers, chutes, seed = 1, refuse, onLook, onRelea
         const outcomes = [];
         for (const spec of specs) {
           step();
-          const status = refuse?.(spec);
+          const status = refusal ?? refuse?.(spec);
           log.push(`${status ?? 'token'} ${spec.chuteName} ${spec.version}`);
           if (status !== undefined) {
             outcomes.push({ granted: false as const, status, detail: 'no' });
             continue;
           }
+          if (spec.jobId !== undefined) attempts.push(spec.jobId);
           const configId = f.id(`config of ${spec.deploymentId}`);
           step();
           const row = { ...lifecycleOf(spec, now), configId, tokenAt: now };
@@ -323,6 +328,10 @@ export function createModel({ servers, chutes, seed = 1, refuse, onLook, onRelea
       suspectGone: () => undefined,
     },
     memory: () => memory,
+    /** Status of every launch from now on; undefined grants them. */
+    refusing(status: number | undefined) {
+      refusal = status;
+    },
     /** A person takes a deployment out of git by hand. */
     revert(deploymentId: string) {
       live = new Map([...live].filter(([id]) => id !== deploymentId));
@@ -343,6 +352,7 @@ export function createModel({ servers, chutes, seed = 1, refuse, onLook, onRelea
     jobs,
     foreign,
     log,
+    attempts,
     decided,
     staleFeeds(on: boolean) {
       staleFeeds = on ? (staleFeeds ?? { instances: new Map(instances), at: now }) : undefined;

@@ -288,13 +288,13 @@ test('E15 W8 a rental placed by preemption carries its job id and is protected',
   const model = await beforeSwap();
   model.chutes.delete(rich.chuteId);
   model.chutes.set(rental.chuteId, rental);
-  const jobId = offer(model);
+  const jobId = offer(model, { computeMultiplier: 30 });
   await model.pass();
   model.settle();
   model.wait(2 * f.minute);
   for (let i = 0; i < 3; i++) await model.pass();
   const [spec] = model.live().values();
-  assert.is(spec?.jobId, jobId);
+  assert.is(spec?.jobId, jobId, model.log.join(', '));
   assert.is(spec?.preemptible, false);
   assert.is(spec && lifecycleOf(spec, 0).jobId, jobId);
 });
