@@ -1,106 +1,22 @@
-// Fill the fleet, best first.
+// Fill the fleet, best first: every candidate with the site where it gains most after what it displaces, until nothing more pays. The order
+// is total, so the same input gives the same plan.
 
 import type { Chute } from '../domain/chute.ts';
-import type { Policy } from '../domain/config.ts';
-import type { Alternative, DeployDecision } from '../domain/decision.ts';
-import type { DeployReason, PortMapping } from '../domain/deployment.ts';
-import { type Random, uuidFrom } from '../domain/random.ts';
-import { hasAttestationPort } from '../domain/version.ts';
 import type { Candidate } from './candidates.ts';
-import { clearing, type Field, kindsOf, lastStays, reprice, runOf, type Site, type Tenant } from './field.ts';
-import { reserve } from './fleet.ts';
+import { byValue, decide, type FillContext, type Option, type Placement } from './decide.ts';
+import { clearing, type Field, kindsOf, lastStays, reprice, type Site } from './field.ts';
 import { floorsOf } from './floor.ts';
-import { createHeap, type Heap } from './heap.ts';
+import { gainOf, termsOf } from './gain.ts';
+import { createHeap } from './heap.ts';
 import { createLadders, type Ladders } from './ladder.ts';
-import { bountyAgeMs, bountyBoost, payAbove, startupShare } from './pay.ts';
 import { fastestStartup, type Startup, startupOf } from './startup.ts';
 import { tuning } from './tuning.ts';
-import { type ChuteMarket, type Memory, modelKey, type SiteFacts, type World } from './world.ts';
+import { type ChuteMarket, type Memory, modelKey, type SiteFacts } from './world.ts';
 
-const shownAlternatives = 3;
 /** Far more than it takes: each round places something. */
 const mostRounds = 100;
-const hourMs = 3_600_000;
+/** What victims hold is free after they drained. */
 const drainHours = 60 / 3600;
-
-interface Option {
-  candidate: Candidate;
-  site: Site;
-  victims: readonly Tenant[];
-  gain: number;
-  net: number;
-  /** Of the site when this was found. */
-  stamp: number;
-}
-
-export interface Placement {
-  decision: DeployDecision;
-  victims: readonly Tenant[];
-}
-
-export interface FillContext {
-  world: World;
-  policy: Policy;
-  memory: Memory;
-  now: number;
-  random: Random;
-  reasonFor: (chute: Chute) => DeployReason;
-}
-
-/** Multiplier earned per dollar: what one GPU-hour of this server brings when it runs this chute. */
-export function scoreOf(chute: Chute, hourlyCost: number, policy: Policy): number {
-  return chute.effectiveComputeMultiplier / (Math.max(hourlyCost, policy.minimumHourlyCost) * chute.gpuCount);
-}
-
-interface Terms {
-  run: number;
-  /** Without bounty: what an instance starts with. */
-  plain: number;
-  bountyOpenedAt: number | undefined;
-}
-
-function termsOf(chute: Chute, { world, now }: FillContext): Terms {
-  const market = world.market?.get(chute.chuteId);
-  const run = runOf(chute, market);
-  const cooled = (world.cooldowns?.get(chute.chuteId) ?? 0) > now;
-  const plain = cooled ? run / (market?.urgency ?? 1) : run;
-  const openedAt = market?.bountyOpenedAt ?? (chute.bounty > 0 ? now - bountyAgeMs(chute.bounty) : undefined);
-  return { run, plain, bountyOpenedAt: cooled ? undefined : openedAt };
-}
-
-/**
- * Expected pay within the horizon, less what the GPUs would bring elsewhere: `floor` multiplier for all of them. They may go back to that
- * whenever the pay falls below it.
- */
-function gainOf(
-  candidate: Candidate,
-  terms: Terms,
-  startup: Startup,
-  delay: number,
-  floor: number,
-  context: FillContext,
-): number {
-  const { untilInstance, loading } = startup;
-  const ready = delay + untilInstance + loading;
-  const left = tuning.horizonHours - ready;
-  if (loading >= 2 || left <= 0) return Number.NEGATIVE_INFINITY;
-  // Whenever it ends, the GPUs go back to what is on offer, which is more than the careful floor.
-  const refill = tuning.refillShare * floor * (1 / tuning.floorShare - 1);
-  if (candidate.job) {
-    const chance = Math.exp(-tuning.jobHazard * (delay + untilInstance));
-    const cm = candidate.job.computeMultiplier;
-    const hours = Math.min(left, tuning.jobHours);
-    const paid = cm * (startupShare * loading + hours) - floor * (loading + hours) + refill * (left - hours);
-    return chance * paid + (1 - chance) * refill * left - floor * (delay + untilInstance);
-  }
-  const boosted = terms.bountyOpenedAt !== undefined && candidate.bountyFree;
-  const win = boosted ? Math.exp(-tuning.bountyHazard * ready) : 0;
-  const boost = boosted ? 1 + win * (bountyBoost(context.now + ready * hourMs - (terms.bountyOpenedAt ?? 0)) - 1) : 1;
-  const first = terms.plain * boost;
-  const chance = Math.exp((-tuning.fillHazard * Math.sqrt(candidate.target) * ready) / candidate.room);
-  const paid = startupShare * loading * first + payAbove(first, terms.run, 0, left, floor);
-  return chance * paid + (1 - chance) * refill * left - floor * ready;
-}
 
 /** Avoided for now, from the failures remembered. */
 interface Avoided {
@@ -250,89 +166,6 @@ function isBetter(a: Option, b: Option): boolean {
   if (x.room.server.hourlyCost !== y.room.server.hourlyCost) return x.room.server.hourlyCost < y.room.server.hourlyCost;
   if (x.free.length !== y.free.length) return x.free.length < y.free.length;
   return x.room.server.name < y.room.server.name;
-}
-
-function byValue(a: Option, b: Option): number {
-  return (
-    b.net / b.candidate.gpuCount - a.net / a.candidate.gpuCount ||
-    (a.candidate.chute.chuteId < b.candidate.chute.chuteId ? -1 : 1)
-  );
-}
-
-/** The first few by value. */
-function bestOf(options: readonly Option[], count: number): Option[] {
-  const best: Option[] = [];
-  for (const option of options) {
-    const last = best[count - 1];
-    if (last && byValue(option, last) > 0) continue;
-    const at = best.findIndex((other) => byValue(option, other) < 0);
-    best.splice(at < 0 ? best.length : at, 0, option);
-    if (best.length > count) best.pop();
-  }
-  return best;
-}
-
-/** Ports 8000 and 8001, 8002 for attestation; each gets the node port at the same place of the list. */
-function portsOf(chute: Chute, nodePorts: readonly number[]): PortMapping[] {
-  const inside = hasAttestationPort(chute) ? [8000, 8001, 8002] : [8000, 8001];
-  return inside.map((port, i) => ({ port, proto: 'TCP', nodePort: nodePorts[i] ?? 0 }));
-}
-
-function decide(option: Option, options: Heap<Option>, context: FillContext): Placement | undefined {
-  const { candidate, site, victims, net, gain } = option;
-  const { chute } = candidate;
-  const { room, model } = site;
-  for (const victim of victims) {
-    site.free.push(...victim.spec.gpuIds);
-    room.freeDiskGb += victim.spec.diskGb;
-  }
-  const reserved = reserve(room, model, candidate.gpuCount, hasAttestationPort(chute) ? 3 : 2, candidate.diskGb);
-  const victimGpus = new Set(victims.flatMap(({ spec }) => spec.gpuIds));
-  const left = site.free.filter((gpuId) => !victimGpus.has(gpuId));
-  site.free.splice(0, site.free.length, ...left);
-  if (!reserved) return undefined;
-  const decisionId = uuidFrom(context.random);
-  const value = scoreOf(chute, room.server.hourlyCost, context.policy);
-  const others = bestOf(options.items(), shownAlternatives);
-  const alternatives: Alternative[] = others.map((other) => ({
-    chuteName: other.candidate.chute.name,
-    server: other.site.room.server.name,
-    value: scoreOf(other.candidate.chute, other.site.room.server.hourlyCost, context.policy),
-    because: 'lower value',
-  }));
-  return {
-    victims,
-    decision: {
-      kind: 'deploy',
-      decisionId,
-      numbers: {
-        value,
-        multiplier: chute.effectiveComputeMultiplier,
-        gpus: candidate.gpuCount,
-        hourlyCost: room.server.hourlyCost,
-        gain,
-        net,
-      },
-      alternatives,
-      replicasBefore: candidate.replicas,
-      spec: {
-        deploymentId: uuidFrom(context.random),
-        chuteId: chute.chuteId,
-        chuteName: chute.name,
-        version: chute.version,
-        validator: chute.validator,
-        server: room.server.name,
-        gpuIds: reserved.gpuIds,
-        ports: portsOf(chute, reserved.nodePorts),
-        configId: undefined,
-        jobId: candidate.job?.jobId,
-        diskGb: candidate.diskGb,
-        preemptible: candidate.job ? false : chute.preemptible,
-        decisionId,
-        reason: candidate.job ? 'job' : context.reasonFor(chute),
-      },
-    },
-  };
 }
 
 /**

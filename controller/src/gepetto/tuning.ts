@@ -17,8 +17,6 @@ export interface Tuning {
   jobHazard: number;
   /** Pay below this share of what their kind earns on average: the GPUs have something better to do. */
   floorShare: number;
-  /** Of what is on offer, the share that freed GPUs get after all. */
-  refillShare: number;
   /** GPUs of offers that it takes to set the price. */
   floorGpus: number;
   /** What a GPU-hour in a broken hole costs, as a share of what the kind earns. */
@@ -36,7 +34,6 @@ export const tuning: Tuning = {
   jobHours: 1.6,
   jobHazard: 8,
   floorShare: 0.7,
-  refillShare: 0,
   floorGpus: 4,
   holeShare: 0.1,
   ageGuardHours: 1.02,

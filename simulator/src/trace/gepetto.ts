@@ -5,7 +5,8 @@ import type { DeployDecision } from '@miner/controller/domain/decision.ts';
 import { seededRandom } from '@miner/controller/domain/random.ts';
 import { plan } from '@miner/controller/gepetto/plan.ts';
 import { backOff, emptyMemory, holdOff, type Memory } from '@miner/controller/gepetto/world.ts';
-import { clockMs, createWorldBuilder } from './gepetto-world.ts';
+import { clockMs } from './gepetto-views.ts';
+import { createWorldBuilder } from './gepetto-world.ts';
 import type { Action, DeployAction, Snapshot, TraceStrategy } from './protocol.ts';
 
 /** Tokens cost nothing in a trace, so a pass may ask for as many as there are places. */

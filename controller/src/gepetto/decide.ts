@@ -1,0 +1,127 @@
+// One placement written down: GPUs and ports taken out of the room, the numbers that decided, and what it beat.
+
+import type { Chute } from '../domain/chute.ts';
+import type { Policy } from '../domain/config.ts';
+import type { Alternative, DeployDecision } from '../domain/decision.ts';
+import type { DeployReason, PortMapping } from '../domain/deployment.ts';
+import { type Random, uuidFrom } from '../domain/random.ts';
+import { hasAttestationPort } from '../domain/version.ts';
+import type { Candidate } from './candidates.ts';
+import type { Site, Tenant } from './field.ts';
+import { reserve } from './fleet.ts';
+import type { Heap } from './heap.ts';
+import type { Memory, World } from './world.ts';
+
+const shownAlternatives = 3;
+
+export interface Option {
+  candidate: Candidate;
+  site: Site;
+  victims: readonly Tenant[];
+  gain: number;
+  net: number;
+  /** Of the site when this was found. */
+  stamp: number;
+}
+
+export interface Placement {
+  decision: DeployDecision;
+  victims: readonly Tenant[];
+}
+
+export interface FillContext {
+  world: World;
+  policy: Policy;
+  memory: Memory;
+  now: number;
+  random: Random;
+  reasonFor: (chute: Chute) => DeployReason;
+}
+
+/** Multiplier earned per dollar: what one GPU-hour of this server brings when it runs this chute. */
+export function scoreOf(chute: Chute, hourlyCost: number, policy: Policy): number {
+  return chute.effectiveComputeMultiplier / (Math.max(hourlyCost, policy.minimumHourlyCost) * chute.gpuCount);
+}
+
+export function byValue(a: Option, b: Option): number {
+  return (
+    b.net / b.candidate.gpuCount - a.net / a.candidate.gpuCount ||
+    (a.candidate.chute.chuteId < b.candidate.chute.chuteId ? -1 : 1)
+  );
+}
+
+/** The first few by value. */
+function bestOf(options: readonly Option[], count: number): Option[] {
+  const best: Option[] = [];
+  for (const option of options) {
+    const last = best[count - 1];
+    if (last && byValue(option, last) > 0) continue;
+    const at = best.findIndex((other) => byValue(option, other) < 0);
+    best.splice(at < 0 ? best.length : at, 0, option);
+    if (best.length > count) best.pop();
+  }
+  return best;
+}
+
+/** Ports 8000 and 8001, 8002 for attestation; each gets the node port at the same place of the list. */
+function portsOf(chute: Chute, nodePorts: readonly number[]): PortMapping[] {
+  const inside = hasAttestationPort(chute) ? [8000, 8001, 8002] : [8000, 8001];
+  return inside.map((port, i) => ({ port, proto: 'TCP', nodePort: nodePorts[i] ?? 0 }));
+}
+
+export function decide(option: Option, options: Heap<Option>, context: FillContext): Placement | undefined {
+  const { candidate, site, victims, net, gain } = option;
+  const { chute } = candidate;
+  const { room, model } = site;
+  for (const victim of victims) {
+    site.free.push(...victim.spec.gpuIds);
+    room.freeDiskGb += victim.spec.diskGb;
+  }
+  const reserved = reserve(room, model, candidate.gpuCount, hasAttestationPort(chute) ? 3 : 2, candidate.diskGb);
+  const victimGpus = new Set(victims.flatMap(({ spec }) => spec.gpuIds));
+  const left = site.free.filter((gpuId) => !victimGpus.has(gpuId));
+  site.free.splice(0, site.free.length, ...left);
+  if (!reserved) return undefined;
+  const decisionId = uuidFrom(context.random);
+  const value = scoreOf(chute, room.server.hourlyCost, context.policy);
+  const others = bestOf(options.items(), shownAlternatives);
+  const alternatives: Alternative[] = others.map((other) => ({
+    chuteName: other.candidate.chute.name,
+    server: other.site.room.server.name,
+    value: scoreOf(other.candidate.chute, other.site.room.server.hourlyCost, context.policy),
+    because: 'lower value',
+  }));
+  return {
+    victims,
+    decision: {
+      kind: 'deploy',
+      decisionId,
+      numbers: {
+        value,
+        multiplier: chute.effectiveComputeMultiplier,
+        gpus: candidate.gpuCount,
+        hourlyCost: room.server.hourlyCost,
+        gain,
+        net,
+      },
+      alternatives,
+      replicasBefore: candidate.replicas,
+      spec: {
+        deploymentId: uuidFrom(context.random),
+        chuteId: chute.chuteId,
+        chuteName: chute.name,
+        version: chute.version,
+        validator: chute.validator,
+        server: room.server.name,
+        gpuIds: reserved.gpuIds,
+        ports: portsOf(chute, reserved.nodePorts),
+        configId: undefined,
+        jobId: candidate.job?.jobId,
+        diskGb: candidate.diskGb,
+        preemptible: candidate.job ? false : chute.preemptible,
+        decisionId,
+        reason: candidate.job ? 'job' : context.reasonFor(chute),
+      },
+    },
+  };
+}
