@@ -20,7 +20,7 @@ const lockAttempts = 50;
 const lockPauseMs = 100;
 
 /** An explicit --path wins over $KUBECONFIG. */
-export function kubeconfigPath({ values, io }: Context): string {
+function kubeconfigPath({ values, io }: Context): string {
   const home = io.env.HOME || homedir();
   const first = io.env.KUBECONFIG?.split(':').find((part) => part !== '');
   const path = text(values, 'path') ?? first ?? join(home, '.kube', 'chutes.config');

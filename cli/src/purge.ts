@@ -16,7 +16,7 @@ import { showReply } from './reply.ts';
 const purged = z.looseObject({ deployments_purged: z.array(z.looseObject({ chute_id: z.string() })).default([]) });
 const management = { purpose: 'management' };
 
-export function placedLine({ deployment, server }: PlacedDeployment): string {
+function placedLine({ deployment, server }: PlacedDeployment): string {
   return deploymentLine(deployment, server.name);
 }
 

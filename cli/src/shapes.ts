@@ -60,7 +60,7 @@ export const serverShape = z.looseObject({
 });
 export type ServerAnswer = z.infer<typeof serverShape>;
 
-export const remoteServerShape = z.looseObject({
+const remoteServerShape = z.looseObject({
   server_id: z.string(),
   name: optionalText,
   ip: optionalText,

@@ -11,7 +11,7 @@ function verdict(isVerified: boolean): Cell {
   return isVerified ? { text: 'Verified', style: 'green' } : { text: 'Pending', style: 'yellow' };
 }
 
-export function deploymentBox(deployments: readonly DeploymentAnswer[], look: TableLook): string {
+function deploymentBox(deployments: readonly DeploymentAnswer[], look: TableLook): string {
   const rows = [...deployments]
     .sort((a, b) => byName(chuteName(a), chuteName(b)) || byName(a.deployment_id, b.deployment_id))
     .map((one) => {

@@ -6,7 +6,7 @@ import { byName, cost, duration, time } from '../output/format.ts';
 import { plainTable, type TableLook } from '../output/table.ts';
 import { readAnswer } from '../shapes.ts';
 
-export const statusShape = z.looseObject({
+const statusShape = z.looseObject({
   now: z.number(),
   hotkey: z.string(),
   mode: z.string(),

@@ -5,7 +5,7 @@ import { toJson } from '../json.ts';
 import { type Paint, painter } from './style.ts';
 import type { Cell, TableLook } from './table.ts';
 
-export const formats = ['table', 'wide', 'json', 'yaml', 'name'] as const;
+const formats = ['table', 'wide', 'json', 'yaml', 'name'] as const;
 export type Format = (typeof formats)[number];
 
 export interface Column<T> {

@@ -54,7 +54,7 @@ function cut(rows: readonly (readonly Cell[])[], gap: number, look: TableLook): 
 }
 
 /** One line each, whatever is in the text. */
-export function cells(row: readonly (string | Cell)[]): Cell[] {
+function cells(row: readonly (string | Cell)[]): Cell[] {
   return row.map((cell) => {
     const { text, ...rest } = typeof cell === 'string' ? { text: cell } : cell;
     return { text: text.replace(/\s+/g, ' '), ...rest };

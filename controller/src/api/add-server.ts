@@ -12,7 +12,7 @@ import { RequestError } from './problem.ts';
 import { serverRequest } from './schemas.ts';
 
 /** The node to add. Throws 422 for a body that is no request, 400 without an agent. */
-export function readServerRequest(body: Buffer): ServerConfig {
+function readServerRequest(body: Buffer): ServerConfig {
   const { name, validator, hourly_cost, gpu_short_ref, agent_api } = readInput(serverRequest, parseJson(body), 'body');
   if (!agent_api)
     throw new RequestError(400, 'E-USAGE', 'agent_api is required: the URL of the agent on the GPU server');

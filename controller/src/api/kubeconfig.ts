@@ -8,7 +8,7 @@ import type { kubeconfig } from './schemas.ts';
 
 export type Kubeconfig = z.output<typeof kubeconfig>;
 
-export const chutesNamespace = 'chutes';
+const chutesNamespace = 'chutes';
 
 const text = z.string().min(1);
 

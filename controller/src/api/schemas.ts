@@ -20,7 +20,7 @@ function name<T extends z.ZodType>(id: string, description: string, schema: T): 
 const time = z.iso.datetime({ offset: true });
 const text = z.string();
 
-export const formProblem = name(
+const formProblem = name(
   'FormProblem',
   'One thing that is wrong with a request.',
   z.strictObject({ loc: z.array(z.union([text, z.number()])), msg: text, type: text }),

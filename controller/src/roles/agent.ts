@@ -1,7 +1,6 @@
 // Role `agent`: runs in a pod on every GPU server and answers for its cluster. The controller reads the cluster with the kubeconfig that
 // the agent hands out; an older control plane is told of changes.
 
-import { KubeConfig } from '@kubernetes/client-node';
 import pino, { type Logger } from 'pino';
 import { createKube } from '../agent/kube.ts';
 import { createMonitor } from '../agent/monitor.ts';
@@ -13,6 +12,7 @@ import { systemClock } from '../domain/clock.ts';
 import { MinerError } from '../domain/errors.ts';
 import { isServerName } from '../domain/ids.ts';
 import { systemRandom } from '../domain/random.ts';
+import { nodeCluster } from '../registry/imagewatch.ts';
 import { loadHotkey } from '../signing/hotkey.ts';
 import { optional, portNumber, type Role, type RunningRole, required } from './role.ts';
 
@@ -28,29 +28,11 @@ export interface AgentOptions {
   log?: Logger;
 }
 
-function kubeConfig(file: string | undefined): KubeConfig {
-  const config = new KubeConfig();
-  if (file === undefined) {
-    if (!process.env.KUBERNETES_SERVICE_HOST) {
-      throw new MinerError('E-USAGE', '--kubeconfig is missing, and this is not a pod with a service account');
-    }
-    config.loadFromCluster();
-    return config;
-  }
-  try {
-    config.loadFromFile(file);
-  } catch {
-    // The parser's message may quote the file.
-    throw new MinerError('E-USAGE', `--kubeconfig: ${file} cannot be read or is no kubeconfig`);
-  }
-  return config;
-}
-
 /** Resolves when the agent listens. */
 export async function runAgent(options: AgentOptions): Promise<RunningRole & { url: string }> {
   const { name: cluster, host, port, log = pino() } = options;
   if (!isServerName(cluster)) throw new MinerError('E-USAGE', `--name: found "${cluster}", allowed: the node's name`);
-  const kube = createKube(kubeConfig(options.kubeconfigFile));
+  const kube = createKube(nodeCluster(options.kubeconfigFile));
   const signer = await loadHotkey(options.hotkeyFile);
   const relay = createRelay({
     cluster,

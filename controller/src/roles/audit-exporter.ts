@@ -35,7 +35,7 @@ export interface AuditOptions {
 }
 
 /** Outcomes of the hours that were due, oldest first. Rejects with E-HOTKEY or E-STORE before anything was exported. */
-export async function runAuditExporter(options: AuditOptions): Promise<HourOutcome[]> {
+async function runAuditExporter(options: AuditOptions): Promise<HourOutcome[]> {
   const { chain, netuid, clock = systemClock, log = pino() } = options;
   const signer = await loadHotkey(options.hotkeyFile);
   try {

@@ -3,7 +3,7 @@
 import { createParser } from 'eventsource-parser';
 
 /** Longest line the validator may send (protocol.md 6.1). */
-export const maxLineLength = 8 * 1024 * 1024;
+const maxLineLength = 8 * 1024 * 1024;
 
 /**
  * Call `onItem` with the text of each `data:` line. Rejects when the connection breaks, a line is longer than 8 MiB, or the stream ends

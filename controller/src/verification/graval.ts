@@ -12,7 +12,7 @@ import { checkDevices, fetchDevices } from './devices.ts';
 import type { UndoStack } from './undo.ts';
 
 /** Seconds for the bootstrap pod to become ready, and again for the validator's verdict (protocol.md 7.1). */
-export const bootstrapTimeoutSeconds = 900;
+const bootstrapTimeoutSeconds = 900;
 
 const pollMs = 1000;
 /** Polls in a row that may fail while the proof goes on. */

@@ -63,7 +63,7 @@ export function bountyAge(world: World, { state }: Chute): number | undefined {
   return state.bounty ? (world.clock.now() - state.bounty.openedAt) / 1000 : undefined;
 }
 
-export function currentBoost(world: World, chute: Chute): number {
+function currentBoost(world: World, chute: Chute): number {
   const age = bountyAge(world, chute);
   return age === undefined ? 1 : bountyBoost(age);
 }
@@ -82,7 +82,7 @@ export function setFactors(world: World, chute: Chute, change: { urgency?: numbe
 }
 
 /** Tell miners of the open bounty, at most once per pause. */
-export function announceBounty(world: World, chute: Chute): void {
+function announceBounty(world: World, chute: Chute): void {
   const { bounty } = chute.state;
   const age = bountyAge(world, chute);
   if (!bounty || age === undefined) return;
