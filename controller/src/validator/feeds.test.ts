@@ -251,7 +251,7 @@ test('a round that is under way ends at once when the miner stops', async ({ val
   setTimeout(() => stop.abort(), 50);
   const started = performance.now();
   await round;
-  assert.ok(performance.now() - started < 2000);
+  assert.ok(performance.now() - started < 10_000);
   assert.match(keeper.status().get('chutes')?.problem ?? '', 'abort');
 });
 
