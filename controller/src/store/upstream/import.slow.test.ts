@@ -245,8 +245,8 @@ test('a target with rows is refused and stays as it was', async () => {
   await store.addServer(makeServer(9));
   await store.close();
   const before = await contentOf(target);
-  for (const attempt of [demandEmptyTarget(target), writeImport(target, read, nothing)]) {
-    const error = await rejection(attempt);
+  for (const attempt of [() => demandEmptyTarget(target), () => writeImport(target, read, nothing)]) {
+    const error = await rejection(attempt());
     assert.is(error.code, 'E-USAGE');
     assert.match(error.message, /not empty: table (servers|gpus)/);
   }
