@@ -45,7 +45,7 @@ split.before(async (context) => {
     template: folder.template,
     'postgres-file': secret('postgres-url', postgres.url),
     'redis-file': secret('redis-url', redis.url.replace('redis://', 'redis://:pw@')),
-    'link-token-file': secret('link-token', 'a token of this test'),
+    'link-token-file': secret('link-token', 'a-token-of-this-test'),
     host: '127.0.0.1',
   };
   Object.assign(context, {
@@ -66,9 +66,10 @@ split.before(async (context) => {
 });
 
 split.after(async ({ scene, postgres, redis, controller, gepetto }) => {
-  await gepetto.stop();
-  await controller.stop();
-  await Promise.all([postgres.stop(), redis.stop(), scene.close()]);
+  // What did not start is what the test is told of.
+  await gepetto?.stop();
+  await controller?.stop();
+  await Promise.all([postgres?.stop(), redis?.stop(), scene?.close()]);
 });
 
 async function readiness(url: string): Promise<Readiness> {
