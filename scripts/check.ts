@@ -1,31 +1,42 @@
-// Everything that must hold before a commit, in under a minute: format, lint and import direction (Biome), types, fast tests with golden
-// manifests. Prints one line a step; a failing step prints its output and the rest still runs.
+// Everything that must hold before a commit, in under a minute: format, lint and import direction (Biome) and types side by side, then the
+// fast tests with golden manifests. Prints one line a step; a failing step prints its output and the rest still runs.
 
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const bin = (name: string) => `${root}node_modules/.bin/${name}`;
 
-const steps: [name: string, command: string, ...args: string[]][] = [
-  ['format, lint, import direction', bin('biome'), 'check', '--error-on-warnings', '.'],
-  ['types', bin('tsc')],
-  ['fast tests and golden manifests', process.execPath, `${root}scripts/test.ts`, 'fast'],
-];
-
 let failed = 0;
 const started = performance.now();
-for (const [name, command, ...args] of steps) {
+const secondsSince = (from: number) => ((performance.now() - from) / 1000).toFixed(1);
+
+function step(name: string, command: string, ...args: string[]): Promise<void> {
   const from = performance.now();
-  const run = spawnSync(command, args, { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 26 });
-  const seconds = ((performance.now() - from) / 1000).toFixed(1);
-  console.log(`${run.status === 0 ? 'ok  ' : 'FAIL'} ${name} (${seconds} s)`);
-  if (run.status !== 0) {
-    failed += 1;
-    console.log(run.stdout, run.stderr, run.error?.message ?? '');
-  }
+  return new Promise((resolve) => {
+    const child = spawn(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    let output = '';
+    const collect = (chunk: Buffer | Error) => {
+      output += chunk;
+    };
+    child.stdout.on('data', collect);
+    child.stderr.on('data', collect);
+    child.on('error', collect);
+    child.on('close', (code) => {
+      console.log(`${code === 0 ? 'ok  ' : 'FAIL'} ${name} (${secondsSince(from)} s)`);
+      if (code !== 0) {
+        failed += 1;
+        console.log(output);
+      }
+      resolve();
+    });
+  });
 }
-console.log(
-  `check: ${failed === 0 ? 'all good' : `${failed} failed`} in ${((performance.now() - started) / 1000).toFixed(1)} s`,
-);
+
+await Promise.all([
+  step('format, lint, import direction', bin('biome'), 'check', '--error-on-warnings', '.'),
+  step('types', bin('tsc')),
+]);
+await step('fast tests and golden manifests', process.execPath, `${root}scripts/test.ts`, 'fast');
+console.log(`check: ${failed === 0 ? 'all good' : `${failed} failed`} in ${secondsSince(started)} s`);
 process.exit(failed === 0 ? 0 : 1);
