@@ -1,15 +1,12 @@
 // Keeps the last good view of a validator's feeds. Each feed stands alone: one that fails, stays silent or comes back empty keeps its
 // view and its time, and an item that cannot be read never makes the item look deleted (protocol.md 6.1, trap 9).
 
-import type { Logger } from 'pino';
-import type { Clock } from '../domain/clock.ts';
-import type { ValidatorConfig } from '../domain/config.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
 import type { Feed, Feeds } from '../domain/ports.ts';
-import { type Random, systemRandom } from '../domain/random.ts';
-import type { Signer } from '../signing/sr25519.ts';
+import { systemRandom } from '../domain/random.ts';
+import type { ValidatorClientOptions } from './calls.ts';
 import { type FeedName, type FeedSource, feedSources } from './feed-items.ts';
-import { createRequester, defaultTimeouts, refusal, type Timeouts } from './http.ts';
+import { createRequester, defaultTimeouts, refusal } from './http.ts';
 import { parseJson } from './json.ts';
 import { readItems } from './sse.ts';
 
@@ -33,13 +30,7 @@ export interface FeedKeeper {
   onChange(listener: () => void): () => void;
 }
 
-export interface FeedsOptions {
-  config: ValidatorConfig;
-  signer: Signer;
-  clock: Clock;
-  log: Pick<Logger, 'warn'>;
-  timeouts?: Partial<Timeouts>;
-  random?: Random;
+export interface FeedsOptions extends ValidatorClientOptions {
   /** Ends a round that is under way, for shutting down. */
   signal?: AbortSignal;
 }
