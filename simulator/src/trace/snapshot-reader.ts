@@ -1,53 +1,112 @@
-// Snapshots from lines of JSON. Consecutive snapshots say mostly the same: a server or chute whose text did not change is the same object
-// as before, so that whoever works on changes only can tell by identity.
+// Snapshots from lines of JSON. Consecutive snapshots say mostly the same: a server or chute whose text did not change is not parsed again
+// but is the same object as before, so that a line costs in proportion to what changed, here and for whoever tells changes by identity.
 
 import { MinerError, messageOf } from '@miner/controller/domain/errors.ts';
+import { byte, endOfValue, parsed, skip, skipSpace } from './json-text.ts';
 import type { ChuteView, ServerView, Snapshot } from './protocol.ts';
 
-function isSame(a: unknown, b: unknown): boolean {
-  if (a === b) return true;
-  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
-  if (Array.isArray(a)) {
-    return Array.isArray(b) && a.length === b.length && a.every((item, i) => isSame(item, b[i]));
-  }
-  const keys = Object.keys(a);
-  if (keys.length !== Object.keys(b).length) return false;
-  return keys.every((key) => isSame((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
+interface Item<T> {
+  text: Buffer;
+  value: T;
+  /** Place in the list. */
+  index: number;
 }
 
-/** Keeps what the last snapshot held, by name. */
-function createKeeper<T>(nameOf: (item: T) => string): (items: readonly T[]) => T[] {
-  let known = new Map<string, T>();
-  return (items) => {
-    const next = new Map<string, T>();
-    const kept = items.map((item) => {
-      const name = nameOf(item);
-      const before = known.get(name);
-      const same = before !== undefined && isSame(before, item) ? before : item;
-      next.set(name, same);
-      return same;
-    });
+interface List<T> {
+  items: T[];
+  /** Place after the list. */
+  end: number;
+}
+
+type ReadList<T> = (bytes: Buffer, at: number) => List<T>;
+
+/** Reads a list of objects; keeps what the last one held, by name. */
+function createListReader<T>(nameOf: (value: T) => unknown): ReadList<T> {
+  let known: Item<T>[] = [];
+  let byName = new Map<unknown, Item<T>>();
+
+  function isAt({ text }: Item<T>, bytes: Buffer, at: number): boolean {
+    const end = at + text.length;
+    return end <= bytes.length && bytes.compare(text, 0, text.length, at, end) === 0;
+  }
+
+  /** `place`: of what most likely stands here, in the last list. */
+  function readItem(bytes: Buffer, at: number, place: number): Item<T> {
+    const expected = known[place];
+    if (expected && isAt(expected, bytes, at)) return expected;
+    const end = endOfValue(bytes, at);
+    const value = parsed(bytes, at, end) as T;
+    const before = byName.get(nameOf(value));
+    if (before?.text.length === end - at && isAt(before, bytes, at)) return before;
+    // A copy: a part of the line would keep all of it in memory.
+    return { text: Buffer.from(bytes.subarray(at, end)), value, index: before?.index ?? place - 1 };
+  }
+
+  return (bytes, from) => {
+    const next: Item<T>[] = [];
+    let at = skip(bytes, from, byte.openList);
+    let place = 0;
+    while (bytes[at] !== byte.closeList) {
+      if (next.length > 0) at = skip(bytes, at, byte.comma);
+      const item = readItem(bytes, at, place);
+      place = item.index + 1;
+      next.push(item);
+      at = skipSpace(bytes, at + item.text.length);
+    }
+    for (const [index, item] of next.entries()) item.index = index;
+    if (next.length !== known.length || next.some((item, i) => item !== known[i])) {
+      byName = new Map(next.map((item) => [nameOf(item.value), item]));
+    }
     known = next;
-    return kept;
+    return { items: next.map(({ value }) => value), end: at + 1 };
   };
 }
 
-export type ReadSnapshot = (line: string) => Snapshot;
+export type ReadSnapshot = (line: Buffer) => Snapshot;
 
 /** Throws E-USAGE for a line that is no snapshot. */
 export function createSnapshotReader(): ReadSnapshot {
-  const servers = createKeeper<ServerView>(({ name }) => name);
-  const chutes = createKeeper<ChuteView>(({ chute_id }) => chute_id);
+  const lists = new Map<unknown, ReadList<unknown>>([
+    ['servers', createListReader<ServerView>((view) => view?.name)],
+    ['chutes', createListReader<ChuteView>((view) => view?.chute_id)],
+  ]);
+
+  function readObject(line: Buffer): unknown {
+    const start = skipSpace(line, 0);
+    if (line[start] !== byte.open) return parsed(line, start, line.length);
+    const fields: [string, unknown][] = [];
+    let at = skip(line, start, byte.open);
+    while (line[at] !== byte.close) {
+      if (fields.length > 0) at = skip(line, at, byte.comma);
+      const keyEnd = endOfValue(line, at);
+      const key = parsed(line, at, keyEnd);
+      at = skip(line, keyEnd, byte.colon);
+      const readList = line[at] === byte.openList ? lists.get(key) : undefined;
+      if (readList) {
+        const { items, end } = readList(line, at);
+        fields.push([String(key), items]);
+        at = skipSpace(line, end);
+      } else {
+        const end = endOfValue(line, at);
+        fields.push([String(key), parsed(line, at, end)]);
+        at = skipSpace(line, end);
+      }
+    }
+    if (skipSpace(line, at + 1) < line.length) throw new SyntaxError(`something follows at byte ${at + 1}`);
+    return Object.fromEntries(fields);
+  }
+
   return (line) => {
-    let snapshot: Snapshot;
+    let found: unknown;
     try {
-      snapshot = JSON.parse(line);
+      found = readObject(line);
     } catch (error) {
       throw new MinerError('E-USAGE', `A line of the input is not JSON: ${messageOf(error)}`, { cause: error });
     }
+    const snapshot = found as Snapshot | null;
     if (snapshot?.format !== 1 || !Array.isArray(snapshot.servers) || !Array.isArray(snapshot.chutes)) {
       throw new MinerError('E-USAGE', 'A line of the input is not a snapshot of format 1.');
     }
-    return { ...snapshot, servers: servers(snapshot.servers), chutes: chutes(snapshot.chutes) };
+    return snapshot;
   };
 }
