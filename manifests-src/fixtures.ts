@@ -2,10 +2,11 @@
 
 import type { Chute } from '@miner/controller/domain/chute.ts';
 import { type MinerConfig, minerConfig } from '@miner/controller/domain/config.ts';
-import type { DeploymentSpec, PortMapping } from '@miner/controller/domain/deployment.ts';
+import type { DeploymentSpec } from '@miner/controller/domain/deployment.ts';
 import { plainChute } from '@miner/controller/domain/fixtures.ts';
+import { mapPorts, podPorts } from '@miner/controller/domain/nodeport.ts';
 import type { Server } from '@miner/controller/domain/server.ts';
-import { hasAttestationPort, needsLaunchToken } from '@miner/controller/domain/version.ts';
+import { needsLaunchToken } from '@miner/controller/domain/version.ts';
 import { renderChute } from './charts/chute.ts';
 
 const miner = '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY';
@@ -64,11 +65,7 @@ export interface Case {
 
 /** A spec that fits the chute: ports and config id follow from its version, job ports from the job id. */
 export function specFor(of: Chute, change: Partial<DeploymentSpec> = {}): DeploymentSpec {
-  const numbers = [8000, 8001, ...(hasAttestationPort(of) ? [8002] : [])];
-  const ports: Omit<PortMapping, 'nodePort'>[] = [
-    ...numbers.map((port) => ({ port, proto: 'TCP' as const })),
-    ...(change.jobId === undefined ? [] : of.jobPorts),
-  ];
+  const ports = podPorts(of, change.jobId !== undefined);
   return {
     deploymentId: '1b9d6bcd-bbfd-4b2d-9b5d-ab8dfbbd4bed',
     chuteId: of.chuteId,
@@ -77,7 +74,10 @@ export function specFor(of: Chute, change: Partial<DeploymentSpec> = {}): Deploy
     validator: of.validator,
     server: server.name,
     gpuIds: gpuIds.slice(0, of.gpuCount),
-    ports: ports.map((port, i) => ({ ...port, nodePort: 30_000 + i })),
+    ports: mapPorts(
+      ports,
+      ports.map((_port, i) => 30_000 + i),
+    ),
     configId: needsLaunchToken(of) ? 'e4eaaaf2-d142-51b8-b0d4-1d3a5f5e0c77' : undefined,
     jobId: undefined,
     diskGb: 10,

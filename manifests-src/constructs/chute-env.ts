@@ -4,7 +4,7 @@
 import { gpuEnvId } from '@miner/controller/domain/ids.ts';
 import { hasAttestationPort, needsLaunchToken } from '@miner/controller/domain/version.ts';
 import type { k8s } from 'cdk8s-plus-28';
-import { builtInPorts, type ChuteProps, launchSecretName } from './chute-props.ts';
+import { type ChuteProps, launchSecretName } from './chute-props.ts';
 
 const cacheEnv = { HF_HOME: '/cache', CIVITAI_HOME: '/cache/civitai' };
 
@@ -25,14 +25,14 @@ function literal(values: Readonly<Record<string, string>>): k8s.EnvVar[] {
 const devices = ({ spec }: ChuteProps): string => spec.gpuIds.map(gpuEnvId).join(',');
 
 function portEnv(props: ChuteProps): Record<string, string> {
-  const builtIn = new Set(builtInPorts(props).map((port) => `TCP:${port}`));
   const names: Record<string, string> = { 'TCP:8000': 'CHUTES_PORT_PRIMARY', 'TCP:8001': 'CHUTES_PORT_LOGGING' };
   if (hasAttestationPort(props.chute)) names['TCP:8002'] = 'CHUTES_PORT_ATTESTATION';
+  // By number, never by index: what has no name of its own is the job's (kubernetes.md 10, D13).
   return Object.fromEntries(
-    props.spec.ports.map(({ port, proto, nodePort }) => {
-      const key = `${proto}:${port}`;
-      return [builtIn.has(key) ? (names[key] ?? key) : `CHUTES_PORT_${proto}_${port}`, String(nodePort)];
-    }),
+    props.spec.ports.map(({ port, proto, nodePort }) => [
+      names[`${proto}:${port}`] ?? `CHUTES_PORT_${proto}_${port}`,
+      String(nodePort),
+    ]),
   );
 }
 

@@ -5,7 +5,7 @@ import type { MinerConfig } from '@miner/controller/domain/config.ts';
 import type { DeploymentSpec } from '@miner/controller/domain/deployment.ts';
 import { isGpuId, uuid5 } from '@miner/controller/domain/ids.ts';
 import type { Server } from '@miner/controller/domain/server.ts';
-import { hasAttestationPort, needsLaunchToken } from '@miner/controller/domain/version.ts';
+import { needsLaunchToken } from '@miner/controller/domain/version.ts';
 import { demand, demandUuid } from './rules.ts';
 
 export interface ChuteProps {
@@ -59,11 +59,6 @@ export function chuteAnnotations({ spec }: ChuteProps): Record<string, string> {
     [`${annotationPrefix}server`]: spec.server,
     [`${annotationPrefix}validator`]: spec.validator,
   };
-}
-
-/** Ports of the container that every chute of this kind has; the rest are the job's (defect D13: chosen by number, never by index). */
-export function builtInPorts(props: ChuteProps): number[] {
-  return hasAttestationPort(props.chute) ? [8000, 8001, 8002] : [8000, 8001];
 }
 
 function demandSame(field: string, spec: string, other: string, of: string): void {

@@ -2,11 +2,15 @@
 // validator checks (R5), its node ports are ours (R12).
 
 import type { PortMapping } from '@miner/controller/domain/deployment.ts';
-import { isAllocatableNodePort, nodePortRange, reservedNodePorts } from '@miner/controller/domain/nodeport.ts';
+import {
+  isAllocatableNodePort,
+  nodePortRange,
+  podPorts,
+  reservedNodePorts,
+} from '@miner/controller/domain/nodeport.ts';
 import { k8s } from 'cdk8s-plus-28';
 import { Construct } from 'constructs';
 import {
-  builtInPorts,
   type ChuteProps,
   chuteAnnotations,
   chuteLabels,
@@ -20,16 +24,11 @@ const keyOf = (port: { port: number; proto: string }): string => `${port.proto}:
 
 function demandPorts(props: ChuteProps): void {
   const { spec, chute } = props;
-  const extra = spec.jobId === undefined ? [] : chute.jobPorts;
-  const wanted = [...builtInPorts(props).map((port) => `TCP:${port}`), ...extra.map(keyOf)].join(' ');
+  const wanted = podPorts(chute, spec.jobId !== undefined)
+    .map(keyOf)
+    .join(' ');
   const found = spec.ports.map(keyOf).join(' ');
   demand(found === wanted, 'R10', `ports of the deployment are ${found}`, `the chute declares ${wanted}`);
-  demand(
-    new Set(spec.ports.map(keyOf)).size === spec.ports.length,
-    'R27',
-    `ports are ${found}`,
-    'each may appear once',
-  );
   const nodePorts = new Set<number>();
   for (const { port, nodePort } of spec.ports) {
     demand(

@@ -5,8 +5,8 @@ import * as assert from 'uvu/assert';
 import type { Chute } from '../domain/chute.ts';
 import type { DeploymentSpec } from '../domain/deployment.ts';
 import { MinerError } from '../domain/errors.ts';
-import { allocateNodePorts } from '../domain/nodeport.ts';
-import { hasAttestationPort, needsLaunchToken } from '../domain/version.ts';
+import { allocateNodePorts, mapPorts, podPorts } from '../domain/nodeport.ts';
+import { needsLaunchToken } from '../domain/version.ts';
 import { config, makeChute, makeServer, makeSpec, render, uuidOf, validator } from './fixture.ts';
 import { guardTree } from './guard.ts';
 import { parseDeployment, parseManifest } from './manifest.ts';
@@ -46,14 +46,13 @@ const specs = fc
     reason: fc.constantFrom('scale-up', 'bounty', 'rolling-update', 'job' as const),
   })
   .map(({ chute, job, ...rest }): { chute: Chute; spec: DeploymentSpec } => {
-    const builtIn = hasAttestationPort(chute) ? [8000, 8001, 8002] : [8000, 8001];
-    const wanted = [...builtIn.map((port) => ({ port, proto: 'TCP' as const })), ...(job ? chute.jobPorts : [])];
+    const wanted = podPorts(chute, job);
     const nodePorts = allocateNodePorts(new Set([30001]), wanted.length) ?? [];
     const gpus = Array.from({ length: chute.gpuCount }, (_, gpu) => gpu);
     const spec = {
       ...makeSpec({ id: 9, server: 3, chute, gpus, nodePort: 0 }),
       ...rest,
-      ports: wanted.map((port, i) => ({ ...port, nodePort: nodePorts[i] ?? 0 })),
+      ports: mapPorts(wanted, nodePorts),
       configId: needsLaunchToken(chute) ? uuidOf(10) : undefined,
       jobId: job ? uuidOf(11) : undefined,
     };

@@ -1,5 +1,9 @@
 // Node ports are ours to give out: they are written into the Service and the pod in the same commit (kubernetes.md R12).
 
+import type { Chute, ChutePort } from './chute.ts';
+import type { PortMapping } from './deployment.ts';
+import { hasAttestationPort } from './version.ts';
+
 export const nodePortRange = { first: 30000, last: 32767 } as const;
 
 /** Held by Grafana, member Prometheus, TEE attestation, the registry proxy, the agent or miner API, and the monitor (kubernetes.md 0.3). */
@@ -18,4 +22,24 @@ export function allocateNodePorts(taken: ReadonlySet<number>, count: number): nu
     if (!taken.has(port) && isAllocatableNodePort(port)) ports.push(port);
   }
   return ports.length === count ? ports : undefined;
+}
+
+/**
+ * What a pod of the chute listens on: 8000 and 8001, 8002 for attestation, and for a rental the ports that its jobs declare, each once
+ * (gepetto.md 6, kubernetes.md R10). Each gets the node port at the same place of a deployment's list.
+ */
+export function podPorts(chute: Pick<Chute, 'chutesVersion' | 'tee' | 'jobPorts'>, isJob: boolean): ChutePort[] {
+  const builtIn = (hasAttestationPort(chute) ? [8000, 8001, 8002] : [8000, 8001]).map(
+    (port): ChutePort => ({ port, proto: 'TCP' }),
+  );
+  if (!isJob) return builtIn;
+  const extra = chute.jobPorts.filter(
+    ({ port, proto }) => !builtIn.some((one) => one.port === port && one.proto === proto),
+  );
+  return [...builtIn, ...extra];
+}
+
+/** Each port with the node port at the same place. */
+export function mapPorts(ports: readonly ChutePort[], nodePorts: readonly number[]): PortMapping[] {
+  return ports.map((port, i) => ({ ...port, nodePort: nodePorts[i] ?? 0 }));
 }

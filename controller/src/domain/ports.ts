@@ -60,6 +60,8 @@ export interface Feeds {
   rollingUpdates: Feed<RollingUpdate>;
   /** Node uuids (GPU ids) the validator knows as ours. */
   nodes: Feed<string>;
+  /** By chute id: until when (ms) a new instance of ours gets neither bounty nor urgency. Only from newer validators. */
+  cooldowns: Feed<number>;
 }
 
 export interface LaunchGranted {
@@ -91,6 +93,8 @@ export interface ValidatorClient {
   launchConfig(chuteId: string, jobId?: string, serverId?: string): Promise<LaunchGranted | LaunchRefused>;
   /** 404 counts as done. */
   deleteInstance(chuteId: string, instanceId: string): Promise<void>;
+  /** Give a rental back; one that is gone counts as done. */
+  deleteJob(jobId: string): Promise<void>;
   chute(chuteId: string, version: string): Promise<Chute | undefined>;
   /** Short refs the validator accepts (`GET /nodes/supported`). */
   supportedGpus(): Promise<ReadonlySet<string>>;
@@ -200,6 +204,8 @@ export interface Store {
   addEvents(entries: readonly JournalEntry[]): Promise<void>;
   /** The first time stays. */
   markEventsHandled(ids: readonly string[], at: number): Promise<void>;
+  /** Of these types and received since then (ms), handled or not, oldest first. */
+  recentEvents(types: readonly MinerEvent['type'][], since: number): Promise<JournalEntry[]>;
   /** Not handled and received before that time, oldest first. */
   unhandledEvents(receivedBefore: number, limit: number): Promise<JournalEntry[]>;
   /** Rows of the audit table that were alive at any time in `[from, to)`, ms, or are still alive. */
@@ -310,6 +316,8 @@ export interface ControllerLink {
   cancel(specs: readonly DeploymentSpec[]): Promise<void>;
   /** 404 counts as done. */
   deleteInstance(validator: string, chuteId: string, instanceId: string): Promise<void>;
+  /** Give a rental back that was never active; one that is gone counts as done. */
+  releaseJob(validator: string, jobId: string): Promise<void>;
   /** Undefined when the validator says that there is none; rejects when it does not say. */
   chute(validator: string, chuteId: string, version: string): Promise<Chute | undefined>;
   /** Fetch the feeds soon: an event said that something changed. */

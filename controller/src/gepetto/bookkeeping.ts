@@ -20,10 +20,12 @@ export function effectsOf(
   waiting: ReadonlySet<string>,
 ): Effect[] {
   const effects: Effect[] = [];
+  const servers = new Set(world.servers.map(({ name }) => name));
   for (const spec of world.desired.values()) {
     if (waiting.has(spec.deploymentId)) continue;
     const row = world.lifecycles.get(spec.deploymentId);
-    if (!row) effects.push({ kind: 'adopt', spec });
+    // A manifest outlives its server by a pass: a row needs a server to belong to.
+    if (!row) effects.push(...(servers.has(spec.server) ? [{ kind: 'adopt', spec } as const] : []));
     else if (row.committedAt === undefined) {
       // The miner died between the commit and the note of it.
       effects.push({ kind: 'mark', step: 'committedAt', deploymentId: spec.deploymentId, at: now });
@@ -79,6 +81,9 @@ function rowEffects(
   }
   // Planned but never committed, or taken out by a person's revert.
   if (row.removedAt === undefined && !world.desired.has(deploymentId)) {
+    if (row.jobId !== undefined && row.committedAt === undefined && row.activatedAt === undefined) {
+      effects.push({ kind: 'release-job', validator: row.validator, jobId: row.jobId });
+    }
     const swapped = row.committedAt !== undefined && row.gpuIds.some((gpuId) => claimed.has(gpuId));
     effects.push(
       swapped

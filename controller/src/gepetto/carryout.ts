@@ -9,10 +9,7 @@ import type { Effect } from './effects.ts';
 
 export interface EffectPorts {
   clock: Pick<Clock, 'now'>;
-  link: Pick<ControllerLink, 'deleteInstance'> & {
-    /** `DELETE /miner/jobs/{job_id}`; a job that is not there counts as done. */
-    releaseJob?(validator: string, jobId: string): Promise<void>;
-  };
+  link: Pick<ControllerLink, 'deleteInstance' | 'releaseJob'>;
   store: Pick<Store, 'addLifecycle' | 'mark' | 'linkInstance' | 'markInstance'>;
   /** Something that a person should read. */
   report(message: string, detail?: Record<string, unknown>): void;
@@ -31,6 +28,9 @@ export async function carryOut(effect: Effect, ports: EffectPorts): Promise<bool
     case 'finish-removal':
       await store.mark('removedAt', [effect.deploymentId], effect.at);
       return true;
+    case 'release-job':
+      await releaseJob(effect.validator, effect.jobId, ports);
+      return false;
     case 'link-instance':
       await store.linkInstance(effect.configId, effect.instanceId, effect.at);
       return false;
@@ -58,7 +58,7 @@ export async function releaseJobs(specs: readonly DeploymentSpec[], ports: Effec
 /** Best effort: the validator gives a silent job to others by itself. */
 async function releaseJob(validator: string, jobId: string, { link, report }: EffectPorts): Promise<void> {
   try {
-    await link.releaseJob?.(validator, jobId);
+    await link.releaseJob(validator, jobId);
   } catch (error) {
     report(`job ${jobId} could not be released: ${messageOf(error)}`);
   }

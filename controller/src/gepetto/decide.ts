@@ -3,9 +3,9 @@
 import type { Chute } from '../domain/chute.ts';
 import type { Policy } from '../domain/config.ts';
 import type { Alternative, DeployDecision } from '../domain/decision.ts';
-import type { DeployReason, PortMapping } from '../domain/deployment.ts';
+import type { DeployReason } from '../domain/deployment.ts';
+import { mapPorts, podPorts } from '../domain/nodeport.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
-import { hasAttestationPort } from '../domain/version.ts';
 import type { Candidate } from './candidates.ts';
 import type { Site, Tenant } from './field.ts';
 import { reserve } from './fleet.ts';
@@ -63,12 +63,6 @@ function bestOf(options: readonly Option[], count: number): Option[] {
   return best;
 }
 
-/** Ports 8000 and 8001, 8002 for attestation; each gets the node port at the same place of the list. */
-function portsOf(chute: Chute, nodePorts: readonly number[]): PortMapping[] {
-  const inside = hasAttestationPort(chute) ? [8000, 8001, 8002] : [8000, 8001];
-  return inside.map((port, i) => ({ port, proto: 'TCP', nodePort: nodePorts[i] ?? 0 }));
-}
-
 export function decide(option: Option, options: Heap<Option>, context: FillContext): Placement | undefined {
   const { candidate, site, victims, net, gain } = option;
   const { chute } = candidate;
@@ -77,7 +71,8 @@ export function decide(option: Option, options: Heap<Option>, context: FillConte
     site.free.push(...victim.spec.gpuIds);
     room.freeDiskGb += victim.spec.diskGb;
   }
-  const reserved = reserve(room, model, candidate.gpuCount, hasAttestationPort(chute) ? 3 : 2, candidate.diskGb);
+  const ports = podPorts(chute, candidate.job !== undefined);
+  const reserved = reserve(room, model, candidate.gpuCount, ports.length, candidate.diskGb);
   const victimGpus = new Set(victims.flatMap(({ spec }) => spec.gpuIds));
   const left = site.free.filter((gpuId) => !victimGpus.has(gpuId));
   site.free.splice(0, site.free.length, ...left);
@@ -114,7 +109,7 @@ export function decide(option: Option, options: Heap<Option>, context: FillConte
         validator: chute.validator,
         server: room.server.name,
         gpuIds: reserved.gpuIds,
-        ports: portsOf(chute, reserved.nodePorts),
+        ports: mapPorts(ports, reserved.nodePorts),
         configId: undefined,
         jobId: candidate.job?.jobId,
         diskGb: candidate.diskGb,

@@ -8,6 +8,8 @@ export type Effect =
   | { kind: 'mark'; step: 'committedAt' | 'runningAt' | 'removedAt' | 'goneAt'; deploymentId: string; at: number }
   /** Left git for a newcomer, and the miner died before it could note that. */
   | { kind: 'finish-removal'; deploymentId: string; at: number }
+  /** A rental whose launch never reached git: its token is lost with the miner that held it. */
+  | { kind: 'release-job'; validator: string; jobId: string }
   | { kind: 'link-instance'; configId: string; instanceId: string; at: number }
   | { kind: 'mark-instance'; step: 'verifiedAt' | 'activatedAt'; instanceId: string; at: number }
   | {

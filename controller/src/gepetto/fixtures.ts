@@ -174,6 +174,7 @@ export function world(parts: WorldParts, change: Partial<World> = {}): World {
     utilization: { fetchedAt, items: new Map((parts.utilization ?? []).map((one) => [one.chuteId, one])) },
     rollingUpdates: { fetchedAt, items: new Map() },
     nodes: { fetchedAt, items: new Map() },
+    cooldowns: { fetchedAt, items: new Map() },
   };
   return {
     hotkey: miner,

@@ -35,6 +35,25 @@ test('E15 a rental is placed with its id, its disk and protection', () => {
   );
 });
 
+test('a rental gets the ports that its chute declares for jobs, each with a node port of its own; others get none of them', () => {
+  const jobPorts = [
+    { port: 2202, proto: 'TCP' },
+    { port: 9000, proto: 'UDP' },
+  ] as const;
+  const ported = { ...rental, jobOnly: false, jobPorts };
+  const chutes = new Map([[ported.chuteId, ported]]);
+  const inside = (jobs: World['jobs']) => {
+    const world = f.world({ chutes: [ported], servers: [one] }, { chutes, ...(jobs && { jobs }) });
+    const [decision] = plan(world, f.policy(), { now: () => f.now }, seededRandom(1), emptyMemory).deploys;
+    const ports = decision?.spec.ports ?? [];
+    assert.is(new Set(ports.map(({ nodePort }) => nodePort)).size, ports.length);
+    return ports.map(({ port, proto }) => `${proto} ${port}`);
+  };
+  const job = offer({ computeMultiplier: 100 });
+  assert.equal(inside(new Map([[job.jobId, job]])), ['TCP 8000', 'TCP 8001', 'TCP 2202', 'UDP 9000']);
+  assert.equal(inside(undefined), ['TCP 8000', 'TCP 8001']);
+});
+
 test('a rental uses as many GPUs as its offer says', () => {
   const two = f.server('b', { count: 2 });
   const [decision] = planned(offer({ gpuCount: 2 }), { servers: [two] }).deploys;

@@ -51,6 +51,9 @@ function scene({ world = f.world({ chutes: [x, y] }), launch, onCommit, liveAfte
         onDelete?.();
         calls.deleted.push(instanceId);
       },
+      releaseJob: async (_validator, jobId) => {
+        calls.deleted.push(jobId);
+      },
     },
     repo: {
       readLive: async () => ({ commit: 'moved', deployments: liveAfterConflict ?? world.desired }),

@@ -4,7 +4,6 @@
 import type { Clock } from '../domain/clock.ts';
 import type { Policy } from '../domain/config.ts';
 import type { Decision, DeployDecision } from '../domain/decision.ts';
-import type { RemoveReason } from '../domain/deployment.ts';
 import { MinerError } from '../domain/errors.ts';
 import type { ClusterRepo, ControllerLink, LiveTree, Store } from '../domain/ports.ts';
 import type { Random } from '../domain/random.ts';
@@ -42,7 +41,6 @@ export interface PassResult {
 }
 
 const maxCommitTries = 5;
-const launchFailures: ReadonlySet<RemoveReason> = new Set(['pod-failed', 'pod-lost', 'launch-stuck']);
 
 /** What came through the launch, and what waited for its place. */
 interface Batch {
@@ -113,12 +111,13 @@ function goneNow({ effects }: Plan): Set<string> {
   );
 }
 
-/** A rental that failed before it was active is given back; one that ran has ended (gepetto.md 6, E14). */
+/** A rental that ends before it was active is given back, unless the validator itself ended it (gepetto.md 6, E14). */
 function failedLaunches(decisions: readonly Decision[], { lifecycles }: World) {
-  return decisions
-    .filter(({ kind, spec }) => kind === 'remove' && lifecycles.get(spec.deploymentId)?.activatedAt === undefined)
-    .filter((decision) => decision.kind === 'remove' && launchFailures.has(decision.reason))
-    .map(({ spec }) => spec);
+  return decisions.flatMap((decision) => {
+    const row = lifecycles.get(decision.spec.deploymentId);
+    const ended = row?.activatedAt !== undefined || row?.instanceGoneAt !== undefined;
+    return decision.kind === 'remove' && decision.reason !== 'chute-deleted' && !ended ? [decision.spec] : [];
+  });
 }
 
 function granted(decisions: readonly DeployDecision[], held: ReadonlyMap<string, DeployDecision>): DeployDecision[] {
@@ -150,7 +149,9 @@ async function commitAll(batch: Batch, snapshot: Snapshot, ports: PassPorts): Pr
   } catch (error) {
     const fresh = [...deploys, ...swaps.map(({ deploy }) => deploy)].map((decision) => ({ decision }));
     if (!(error instanceof MinerError) || error.code !== 'E-GUARD') {
-      await ports.link.cancel(fresh.map(({ decision }) => decision.spec));
+      const specs = fresh.map(({ decision }) => decision.spec);
+      await ports.link.cancel(specs);
+      await releaseJobs(specs, ports);
       throw error;
     }
     await drop([...fresh, ...ready], ports);

@@ -4,10 +4,8 @@
 import type { Chute } from '../domain/chute.ts';
 import type { Policy } from '../domain/config.ts';
 import type { DeployDecision, RemoveDecision } from '../domain/decision.ts';
-import type { PortMapping } from '../domain/deployment.ts';
-import { allocateNodePorts } from '../domain/nodeport.ts';
+import { allocateNodePorts, mapPorts, podPorts } from '../domain/nodeport.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
-import { hasAttestationPort } from '../domain/version.ts';
 import { type Room, reserve, roomOf } from './fleet.ts';
 import type { Plan, Preemption } from './plan.ts';
 import { isBackedOff, pairKey, type World } from './world.ts';
@@ -94,10 +92,6 @@ function roomsBeside({ deploys, preemptions }: Plan, world: World): Map<string, 
   return roomOf({ ...world, desired, servers });
 }
 
-function insidePorts(chute: Chute): number[] {
-  return hasAttestationPort(chute) ? [8000, 8001, 8002] : [8000, 8001];
-}
-
 function deployBeside(
   chute: Chute,
   { spec: old }: RemoveDecision,
@@ -115,8 +109,7 @@ function deployBeside(
     if (isBackedOff(memory.failures, pairKey(chute.chuteId, server.name), context.now)) continue;
     const model = chute.supportedGpus.find((one) => (room.freeGpus.get(one)?.length ?? 0) >= chute.gpuCount);
     if (model === undefined) continue;
-    const inside = insidePorts(chute);
-    const reserved = reserve(room, model, chute.gpuCount, inside.length, old.diskGb);
+    const reserved = reserve(room, model, chute.gpuCount, podPorts(chute, false).length, old.diskGb);
     if (reserved) return decisionFor(chute, room, reserved.gpuIds, reserved.nodePorts, old.diskGb, context);
   }
   return undefined;
@@ -137,7 +130,7 @@ function inPlace(
   if (!room || !suits(chute, room) || old.gpuIds.length < chute.gpuCount) return undefined;
   const models = new Set(room.server.gpus.filter(({ gpuId }) => old.gpuIds.includes(gpuId)).map(({ model }) => model));
   if (![...models].every((model) => chute.supportedGpus.includes(model))) return undefined;
-  const nodePorts = allocateNodePorts(room.takenPorts, insidePorts(chute).length);
+  const nodePorts = allocateNodePorts(room.takenPorts, podPorts(chute, false).length);
   if (!nodePorts) return undefined;
   for (const port of nodePorts) room.takenPorts.add(port);
   return decisionFor(chute, room, old.gpuIds.slice(0, chute.gpuCount), nodePorts, old.diskGb, context);
@@ -152,7 +145,6 @@ function decisionFor(
   { world, random }: RollContext,
 ): DeployDecision {
   const decisionId = uuidFrom(random);
-  const ports = insidePorts(chute).map((port, i): PortMapping => ({ port, proto: 'TCP', nodePort: nodePorts[i] ?? 0 }));
   const replicas = [...world.desired.values()].filter(
     ({ chuteId, version, jobId }) => chuteId === chute.chuteId && version === chute.version && jobId === undefined,
   );
@@ -170,7 +162,8 @@ function decisionFor(
       validator: chute.validator,
       server: server.name,
       gpuIds,
-      ports,
+      // A rental keeps its version, so what rolls over has no further ports (gepetto.md D8).
+      ports: mapPorts(podPorts(chute, false), nodePorts),
       configId: undefined,
       jobId: undefined,
       diskGb,

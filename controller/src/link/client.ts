@@ -130,6 +130,9 @@ export async function connectLink(options: LinkClientOptions): Promise<LinkClien
       async deleteInstance(validator, chuteId, instanceId) {
         await ask('delete-instance', { validator, chuteId, instanceId });
       },
+      async releaseJob(validator, jobId) {
+        await ask('release-job', { validator, jobId });
+      },
       chute: async (validator, chuteId, version) =>
         (await ask('chute', { validator, chuteId, version })) as Chute | undefined,
       refreshFeeds: () => void ask('refresh', {}).catch(warn),

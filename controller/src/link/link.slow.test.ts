@@ -35,6 +35,9 @@ function fakeController() {
       if (names[2] === 'broken') throw new Error('the validator said no');
       calls.push(['delete', ...names]);
     },
+    async releaseJob(...names) {
+      calls.push(['release', ...names]);
+    },
     chute: async (_validator, chuteId) => (chuteId === chute.chuteId ? chute : undefined),
     refreshFeeds: () => void calls.push('refresh'),
     report: (held, memory) => void calls.push(['report', held, memory]),
@@ -97,13 +100,15 @@ test('every request reaches the controller as it was made', async () => {
   assert.is(await client.link.chute(f.validator, 'another', 'v'), undefined);
   await client.link.cancel([spec]);
   await client.link.deleteInstance('v', 'c', 'i');
+  await client.link.releaseJob('v', 'j');
   client.link.refreshFeeds();
   client.link.report(['waits'], new Map([['x', 1]]));
-  await eventually(() => calls.length === 5);
-  assert.equal(calls.slice(0, 3), [
+  await eventually(() => calls.length === 6);
+  assert.equal(calls.slice(0, 4), [
     ['launch', travelled([spec])],
     ['cancel', 1],
     ['delete', 'v', 'c', 'i'],
+    ['release', 'v', 'j'],
   ]);
   assert.equal(
     calls.find((call) => Array.isArray(call) && call[0] === 'report'),

@@ -50,6 +50,7 @@ export const requests = {
   launch: z.object({ specs: z.array(deploymentSpec).max(10_000) }),
   cancel: z.object({ specs: z.array(deploymentSpec).max(10_000) }),
   'delete-instance': z.object({ validator: text, chuteId: text, instanceId: text }),
+  'release-job': z.object({ validator: text, jobId: text }),
   chute: z.object({ validator: text, chuteId: text, version: text }),
   refresh: z.object({}),
   report: z.object({ held: z.array(z.string()), memory: z.unknown() }),

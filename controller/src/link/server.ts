@@ -95,6 +95,7 @@ export async function serveLink({ link, token, log, host, port }: LinkServerOpti
     launch: ({ specs }) => link.launch(specs as Parameters<ControllerLink['launch']>[0]),
     cancel: ({ specs }) => link.cancel(specs as Parameters<ControllerLink['cancel']>[0]),
     'delete-instance': ({ validator, chuteId, instanceId }) => link.deleteInstance(validator, chuteId, instanceId),
+    'release-job': ({ validator, jobId }) => link.releaseJob(validator, jobId),
     chute: ({ validator, chuteId, version }) => link.chute(validator, chuteId, version),
     refresh: () => link.refreshFeeds(),
     report: ({ held, memory }) => link.report(held, memory),

@@ -13,6 +13,7 @@ import { loadHotkey } from '../signing/hotkey.ts';
 import { openStore } from '../store/open.ts';
 import { demandConfiguration, ownTemplate } from './configuration.ts';
 import type { GepettoParts } from './gepetto.ts';
+import { keepingOffers } from './rentals.ts';
 import { optional, portNumber, type Role, type RunningRole, required, wholeNumber } from './role.ts';
 
 export interface RunningMiner extends RunningRole {
@@ -57,7 +58,7 @@ export async function runAll(options: AllOptions): Promise<RunningMiner> {
     import('./gepetto.ts'),
   ]);
   const clock = scaledClock(options.clockSpeed, options.clockEpoch);
-  const bus = createInProcessBus({ log, retryDelayMs: 500 });
+  const bus = keepingOffers(createInProcessBus({ log, retryDelayMs: 500 }), store, clock);
   const controller = await startController({ signer, store, repo, bus, clock, log, port: options.port });
   const gepetto = await startGepetto({
     hotkey: signer.address,

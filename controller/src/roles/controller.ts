@@ -222,6 +222,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
       onChange: (listener) => void listeners.push(listener),
       deleteInstance: async (validator, chuteId, instanceId) =>
         clients.get(validator)?.deleteInstance(chuteId, instanceId),
+      releaseJob: async (validator, jobId) => clients.get(validator)?.deleteJob(jobId),
       chute(validator, chuteId, version) {
         const client = clients.get(validator);
         return client ? client.chute(chuteId, version) : Promise.reject(new Error(`no validator ${validator}`));

@@ -5,7 +5,7 @@ import type { Logger } from 'pino';
 import type { Chute } from '../domain/chute.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { DeploymentSpec } from '../domain/deployment.ts';
-import { MinerError, messageOf } from '../domain/errors.ts';
+import { messageOf } from '../domain/errors.ts';
 import type { ClusterRepo, ControllerLink, EventBus, Store } from '../domain/ports.ts';
 import { systemRandom } from '../domain/random.ts';
 import type { Server } from '../domain/server.ts';
@@ -15,6 +15,7 @@ import { emptyMemory } from '../gepetto/world.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { createLook, emptyHints } from './look.ts';
 import { startLoop } from './loop.ts';
+import { restoreOffers } from './rentals.ts';
 
 export interface GepettoParts {
   /** Own hotkey (ss58); Gepetto has no more of it. */
@@ -41,6 +42,7 @@ const settleMs = 50;
 export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
   const { hotkey, store, repo, bus, link, metrics, clock, log } = parts;
   const hints = emptyHints();
+  const offers = await restoreOffers(store, clock);
   const look = await createLook({
     hotkey,
     repo,
@@ -48,22 +50,11 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
     feeds: link.feeds,
     observe: link.observe,
     hints,
+    offers,
     clock,
     onBadMain: (error) => log.error(`branch main cannot be used, the last good one goes on: ${messageOf(error)}`),
   });
   parts.onLookup((spec) => look.lookup(spec.server, spec.chuteId));
-  const passStore: Store = {
-    ...store,
-    async addLifecycle(rows) {
-      try {
-        await store.addLifecycle(rows);
-      } catch (error) {
-        // A manifest outlives its server until the pass that takes it away, and that pass must not fail for want of a row.
-        if (!(error instanceof MinerError && Array.isArray(error.detail?.servers))) throw error;
-        log.warn(messageOf(error));
-      }
-    },
-  };
   let memory = emptyMemory;
   let heldBefore = '';
 
@@ -100,12 +91,13 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
         },
         link,
         repo,
-        store: passStore,
+        store,
         report: (message, detail) => log.error({ ...detail }, message),
       },
       memory,
     );
     memory = result.memory;
+    for (const jobId of result.memory.attempted ?? []) offers.attempt(jobId);
     tell(result);
     link.report(result.held, memory);
     if (seen) forgetFulfilled(seen);
@@ -146,6 +138,7 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
     hotkey,
     now: () => clock.now(),
     refresh: link.refreshFeeds,
+    offers,
     rolling: (instanceId: string) => hints.rollingInstances.add(instanceId),
     suspectGone: (validator: string, chuteId: string, version: string) => void suspectGone(validator, chuteId, version),
   };

@@ -5,6 +5,7 @@ import type { Clock } from '../domain/clock.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
 import type { ClusterRepo, ControllerLink, MainTree, Store } from '../domain/ports.ts';
 import type { Server } from '../domain/server.ts';
+import type { OfferBook } from '../gepetto/offers.ts';
 import type { Snapshot } from '../gepetto/pass.ts';
 import type { World } from '../gepetto/world.ts';
 
@@ -18,6 +19,8 @@ export interface LookParts {
   feeds: ControllerLink['feeds'];
   observe: ControllerLink['observe'];
   hints: Hints;
+  /** Without it no rental is taken. */
+  offers?: Pick<OfferBook, 'open'>;
   clock: Pick<Clock, 'now'>;
   /** `main` cannot be read: the last good one goes on, and somebody must hear of it; called once for each mistake. */
   onBadMain(error: unknown): void;
@@ -92,6 +95,7 @@ export async function createLook(parts: LookParts): Promise<Look> {
       undeployRequests: new Set(
         lifecycles.filter((row) => row.undeployAt !== undefined).map((row) => row.deploymentId),
       ),
+      ...(parts.offers && { jobs: parts.offers.open(parts.clock.now(), chutes) }),
     };
     return { world: last, policy: config.policy, configCommit: commit, live };
   }

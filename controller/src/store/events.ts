@@ -2,11 +2,11 @@
 
 import type { JournalEntry, Store } from '../domain/ports.ts';
 import type { Database } from './database.ts';
-import { and, asc, isNull, sql } from './drizzle.ts';
+import { and, asc, isNull, or, sql } from './drizzle.ts';
 import { idsParameter, inIds, rowsParameter, selectFromRows, time } from './rows.ts';
 import { events } from './schema.ts';
 
-type EventStore = Pick<Store, 'addEvents' | 'markEventsHandled' | 'unhandledEvents'>;
+type EventStore = Pick<Store, 'addEvents' | 'markEventsHandled' | 'recentEvents' | 'unhandledEvents'>;
 
 export function eventStore(db: Database): EventStore {
   const add = db
@@ -26,6 +26,19 @@ export function eventStore(db: Database): EventStore {
     .orderBy(asc(events.receivedAt), asc(events.eventId))
     .limit(sql.placeholder('limit'))
     .prepare('unhandled_events');
+  // What came in since then was handled since then: the index on that time is enough.
+  const recent = db
+    .select({ id: events.eventId, receivedAt: events.receivedAt, event: events.event })
+    .from(events)
+    .where(
+      and(
+        or(isNull(events.handledAt), sql`${events.handledAt} >= ${sql.placeholder('since')}::timestamptz`),
+        sql`${events.receivedAt} >= ${sql.placeholder('since')}::timestamptz`,
+        inIds(events.type),
+      ),
+    )
+    .orderBy(asc(events.receivedAt), asc(events.eventId))
+    .prepare('recent_events');
 
   async function addEvents(entries: readonly JournalEntry[]): Promise<void> {
     if (entries.length === 0) return;
@@ -47,5 +60,9 @@ export function eventStore(db: Database): EventStore {
     return open.execute({ before: time(receivedBefore), limit });
   }
 
-  return { addEvents, markEventsHandled, unhandledEvents };
+  function recentEvents(types: readonly string[], since: number): Promise<JournalEntry[]> {
+    return recent.execute({ ids: idsParameter(types), since: time(since) });
+  }
+
+  return { addEvents, markEventsHandled, recentEvents, unhandledEvents };
 }

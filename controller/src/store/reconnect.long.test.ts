@@ -40,6 +40,7 @@ const calls: Record<Exclude<keyof Store, 'close'>, (store: Store) => Promise<unk
   decisions: (store) => store.decisions(5, { server: 'gpu-1' }),
   addEvents: (store) => store.addEvents([makeEntry(1)]),
   markEventsHandled: (store) => store.markEventsHandled([makeEntry(1).id], epoch),
+  recentEvents: (store) => store.recentEvents(['job_created'], 0),
   unhandledEvents: (store) => store.unhandledEvents(epoch, 5),
   auditRows: (store) => store.auditRows(0, epoch),
   prune: (store) => store.prune(0),

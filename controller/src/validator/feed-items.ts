@@ -93,6 +93,14 @@ function readRollingUpdate(item: unknown): RollingUpdate {
   return { chuteId: raw.chute_id, oldVersion: raw.old_version, newVersion: raw.new_version };
 }
 
+const cooldown = z.object({ chute_id: id, cooldown_expires_at: time });
+
+function readCooldown(item: unknown): number {
+  const expiresAt = cooldown.parse(item).cooldown_expires_at;
+  if (expiresAt === undefined) throw new Error('cooldown_expires_at is missing');
+  return expiresAt;
+}
+
 function readNode(item: unknown): string {
   return z.object({ uuid: id }).parse(item).uuid;
 }
@@ -133,6 +141,15 @@ export const feedSources: { [N in FeedName]: FeedSource<ItemOf<N>> } = {
     purpose: undefined,
     key: 'chute_id',
     read: readRollingUpdate,
+    emptyIsAnswer: true,
+    absenceMatters: false,
+  },
+  cooldowns: {
+    path: '/miner/thrash_cooldowns',
+    kind: 'list',
+    purpose: 'miner',
+    key: 'chute_id',
+    read: readCooldown,
     emptyIsAnswer: true,
     absenceMatters: false,
   },

@@ -73,6 +73,14 @@ test('all feeds of the newer validator are read', async (context) => {
       JSON.stringify([{ chute_id: uuid(1), scalable: false, target_count: 4, active_instance_count: 2 }]),
     ],
     'GET /chutes/rolling_updates': [200, JSON.stringify([{ chute_id: uuid(1), old_version: 'a', new_version: 'b' }])],
+    'GET /miner/thrash_cooldowns': [
+      200,
+      JSON.stringify([
+        { chute_id: uuid(1), cooldown_expires_at: '2026-01-01T00:00:00+00:00' },
+        { chute_id: uuid(2), cooldown_expires_at: '2026-01-01T00:00:00.500000' },
+        { chute_id: uuid(3), cooldown_expires_at: null },
+      ]),
+    ],
   });
   const one = feeds.chutes.items.get(uuid(1));
   assert.equal(
@@ -99,6 +107,14 @@ test('all feeds of the newer validator are read', async (context) => {
     activeInstanceCount: 2,
   });
   assert.equal(feeds.rollingUpdates.items.get(uuid(1))?.newVersion, 'b');
+  assert.equal(
+    [...feeds.cooldowns.items],
+    [
+      [uuid(1), Date.UTC(2026, 0)],
+      [uuid(2), Date.UTC(2026, 0) + 500],
+    ],
+    'one without a time is left out',
+  );
   for (const feed of Object.values(feeds)) assert.is(feed.fetchedAt, context.clock.now());
   const signed = context.validator.asked.filter((one) => one.headers['x-chutes-signature']).map((one) => one.url);
   assert.equal(signed.sort(), [
@@ -106,6 +122,7 @@ test('all feeds of the newer validator are read', async (context) => {
     '/miner/chutes/',
     '/miner/instances/?explicit_null=True',
     '/miner/nodes/',
+    '/miner/thrash_cooldowns',
   ]);
 });
 
@@ -236,7 +253,7 @@ test('listeners hear of each round that brought something, and calls during a ro
   context.validator.replies[chutes] = [200, stream([chute(1)])];
   const before = context.validator.asked.length;
   await Promise.all([context.keeper.refresh(), context.keeper.refresh()]);
-  assert.equal([heard, context.validator.asked.length - before], [1, 6]);
+  assert.equal([heard, context.validator.asked.length - before], [1, 7]);
   stop();
   await context.keeper.refresh();
   assert.is(heard, 1);

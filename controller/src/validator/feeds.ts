@@ -122,6 +122,7 @@ export function createFeeds(options: FeedsOptions): FeedKeeper {
     utilization: emptyFeed,
     rollingUpdates: emptyFeed,
     nodes: emptyFeed,
+    cooldowns: emptyFeed,
   };
   let running: Promise<void> | undefined;
 

@@ -144,30 +144,6 @@ const cases: Case[] = [
     ],
     attempts: 3,
   },
-  {
-    what: 'reading cooldowns',
-    call: (c) => c.thrashCooldowns(),
-    route: 'GET /miner/thrash_cooldowns',
-    purpose: 'miner',
-    answer: [
-      200,
-      '[{"chute_id":"c1","cooldown_expires_at":"2026-01-01T00:00:00+00:00"},{"chute_id":"c2","cooldown_expires_at":"2026-01-01T00:00:00.500000"}]',
-    ],
-    result: new Map([
-      ['c1', Date.UTC(2026, 0)],
-      ['c2', Date.UTC(2026, 0) + 500],
-    ]),
-    attempts: 3,
-  },
-  {
-    what: 'reading cooldowns of a validator without them',
-    call: (c) => c.thrashCooldowns(),
-    route: 'GET /miner/thrash_cooldowns',
-    purpose: 'miner',
-    answer: [404, ''],
-    result: new Map(),
-    attempts: 3,
-  },
 ];
 
 for (const { what, call, route, purpose, body, answer, result, attempts } of cases) {
@@ -198,7 +174,6 @@ for (const { what, call, route, purpose, body, answer, result, attempts } of cas
 const unreadable: [string, string, (client: FullValidatorClient) => Promise<unknown>][] = [
   ['GET /miner/servers/', '{"servers":{}}', (c) => c.servers()],
   ['GET /miner/inventory', '{}', (c) => c.inventory()],
-  ['GET /miner/thrash_cooldowns', '[{"chute_id":"c1","cooldown_expires_at":"soon"}]', (c) => c.thrashCooldowns()],
   ['POST /instances/c1/', '{}', (c) => c.announceInstance('c1', [], 'h', 1)],
 ];
 for (const [route, text, call] of unreadable) {

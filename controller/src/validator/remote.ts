@@ -1,4 +1,4 @@
-// What the validator holds of this miner besides its feeds (protocol.md 6.2): servers, GPUs, cooldowns. Routes that only newer validators
+// What the validator holds of this miner besides its feeds (protocol.md 6.2): servers and GPUs. Routes that only newer validators
 // have answer undefined elsewhere.
 
 import { z } from 'zod';
@@ -27,8 +27,6 @@ export interface Remote {
   /** Undefined from validators that know no servers. */
   servers(): Promise<RemoteServer[] | undefined>;
   inventory(): Promise<RemoteGpu[]>;
-  /** Chute ids whose bounty and urgency boosts are lost until that time (ms); none from validators without cooldowns. */
-  thrashCooldowns(): Promise<ReadonlyMap<string, number>>;
   /** Give a job back; one that is gone counts as done. */
   deleteJob(jobId: string): Promise<void>;
 }
@@ -57,13 +55,6 @@ const serversAnswer = z.object({
 const inventoryAnswer = z.array(
   z.object({ gpu_id: z.string(), verification_error: text, chute_id: text, active: flag }),
 );
-/** Times come with an offset, or as naive UTC. */
-const time = z.string().transform((value, context) => {
-  const ms = Date.parse(/(Z|[+-]\d\d:?\d\d)$/.test(value) ? value : `${value}Z`);
-  if (Number.isNaN(ms)) context.addIssue('must be an ISO time');
-  return ms;
-});
-const cooldownsAnswer = z.array(z.object({ chute_id: z.string(), cooldown_expires_at: time }));
 
 export function remote({ expect, read, remove }: Calls): Remote {
   async function get<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
@@ -92,10 +83,6 @@ export function remote({ expect, read, remove }: Calls): Remote {
         chuteId: gpu.chute_id,
         active: gpu.active,
       }));
-    },
-    async thrashCooldowns() {
-      const list = (await get('/miner/thrash_cooldowns', cooldownsAnswer)) ?? [];
-      return new Map(list.map(({ chute_id, cooldown_expires_at }) => [chute_id, cooldown_expires_at]));
     },
     deleteJob: (jobId) => remove(`/miner/jobs/${encodeURIComponent(jobId)}`, 'miner'),
   };

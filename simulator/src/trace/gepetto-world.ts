@@ -174,6 +174,7 @@ export function createWorldBuilder(): WorldBuilder {
         utilization: { fetchedAt, items: utilization },
         rollingUpdates: { fetchedAt, items: new Map() },
         nodes: { fetchedAt, items: new Map() },
+        cooldowns: { fetchedAt, items: new Map() },
       };
       return {
         hotkey: snapshot.miner_hotkey,

@@ -79,6 +79,7 @@ export function createModel({ servers, chutes, seed = 1, refuse, onLook, onRelea
       utilization: { fetchedAt: at, items: new Map() },
       rollingUpdates: { fetchedAt: at, items: new Map() },
       nodes: { fetchedAt: at, items: new Map() },
+      cooldowns: { fetchedAt: at, items: new Map() },
     };
   }
 
@@ -127,6 +128,8 @@ export function createModel({ servers, chutes, seed = 1, refuse, onLook, onRelea
     markGpusVerified: async () => undefined,
     async addLifecycle(added) {
       step();
+      const orphan = added.find(({ server }) => !servers.some(({ name }) => name === server));
+      if (orphan) throw new Error(`no server ${orphan.server}`);
       for (const row of added) if (!rows.has(row.deploymentId)) rows.set(row.deploymentId, { ...row });
     },
     async mark(name, ids, at) {

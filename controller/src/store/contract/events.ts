@@ -57,6 +57,16 @@ export function eventContract(rule: Rule): void {
     assert.equal(await idsOf(store), []);
   });
 
+  rule('events of some types since a time come back whether they were handled or not', async ({ store }) => {
+    const data = { chute_id: uuid(1), job_id: 'b', disk_gb: 10 };
+    const offered = (n: number) => makeEntry(n, { event: { type: 'job_created', validator: hotkey, data } });
+    const ended = makeEntry(4, { event: { type: 'job_deleted', validator: hotkey, data: { job_id: 'b' } } });
+    await store.addEvents([ended, offered(1), makeEntry(2), offered(3), offered(5)]);
+    await store.markEventsHandled([offered(1).id, makeEntry(2).id, offered(3).id], epoch + 10);
+    assert.equal(await store.recentEvents(['job_created', 'job_deleted'], epoch + 2), [offered(3), ended, offered(5)]);
+    assert.equal(await store.recentEvents([], epoch), []);
+  });
+
   rule('3,500 events fit into one call, and their ids into one mark', async ({ store }) => {
     const many = Array.from({ length: 3500 }, (_, i) => makeEntry(i + 1));
     await store.addEvents(many);

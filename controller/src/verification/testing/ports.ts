@@ -95,6 +95,7 @@ function validatorOf(scene: Scene, call: (name: string, detail?: string) => void
     hotkey: validatorHotkey,
     launchConfig: unused,
     deleteInstance: unused,
+    deleteJob: unused,
     chute: unused,
     async supportedGpus() {
       if (scene.validatorProblem) throw scene.validatorProblem;
