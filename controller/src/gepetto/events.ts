@@ -62,7 +62,7 @@ export async function handleEvent(event: MinerEvent, effects: EventEffects): Pro
       effects.offers?.offer(event.data, effects.now());
       return;
     case 'job_deleted':
-      effects.offers?.end(event.data.job_id);
+      effects.offers?.end(event.data.job_id, effects.now());
       await endJob(event.data.job_id, effects);
       return;
     case 'image_created':

@@ -37,14 +37,14 @@ test('an offer heard again keeps its time and its disk, which the second message
 test('what has ended stays so, even when a late copy of the offer comes', () => {
   const book = createOfferBook();
   book.offer(data, f.now);
-  book.end('j');
+  book.end('j', f.now);
   book.offer(data, f.now + 1);
   assert.is(book.open(f.now + 2, chutes).size, 0);
 });
 
 test('an attempt is remembered although the offer is heard again after it', () => {
   const book = createOfferBook();
-  book.attempt('j');
+  book.attempt('j', f.now);
   book.offer(data, f.now);
   assert.equal(
     [...book.open(f.now, chutes).values()].map(({ attempted }) => attempted),

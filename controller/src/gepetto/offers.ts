@@ -13,9 +13,9 @@ export const offerLifeMs = 3_600_000;
 export interface OfferBook {
   /** Heard again, for example after a release: the first time stays, the newest terms count. */
   offer(data: JobCreated, now: number): void;
-  end(jobId: string): void;
+  end(jobId: string, now: number): void;
   /** Its only token was asked for. */
-  attempt(jobId: string): void;
+  attempt(jobId: string, now: number): void;
   /**
    * For `World.jobs`; what an offer leaves out is taken from its chute. One of an unknown chute is left out, and one for another number of
    * GPUs than its chute has now: its claim would be refused, and the attempt lost (gepetto.md 4.7).
@@ -29,13 +29,11 @@ export function createOfferBook(): OfferBook {
   // A late copy of the offer must not bring back what has ended.
   const ended = new Map<string, number>();
   const attempted = new Map<string, number>();
-  let latest = 0;
 
   function forgetOld(now: number): void {
-    latest = Math.max(latest, now);
-    for (const [jobId, { heardAt }] of offers) if (latest - heardAt >= offerLifeMs) offers.delete(jobId);
+    for (const [jobId, { heardAt }] of offers) if (now - heardAt >= offerLifeMs) offers.delete(jobId);
     for (const past of [ended, attempted]) {
-      for (const [jobId, at] of past) if (latest - at >= 2 * offerLifeMs) past.delete(jobId);
+      for (const [jobId, at] of past) if (now - at >= 2 * offerLifeMs) past.delete(jobId);
     }
   }
 
@@ -48,12 +46,12 @@ export function createOfferBook(): OfferBook {
       const diskGb = Math.max(data.disk_gb, known?.data.disk_gb ?? 0);
       offers.set(data.job_id, { heardAt: known?.heardAt ?? now, data: { ...data, disk_gb: diskGb } });
     },
-    end(jobId) {
+    end(jobId, now) {
       offers.delete(jobId);
-      ended.set(jobId, latest);
+      ended.set(jobId, now);
     },
-    attempt(jobId) {
-      attempted.set(jobId, latest);
+    attempt(jobId, now) {
+      attempted.set(jobId, now);
     },
     open(now, chutes) {
       forgetOld(now);

@@ -97,7 +97,7 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
       memory,
     );
     memory = result.memory;
-    for (const jobId of result.memory.attempted ?? []) offers.attempt(jobId);
+    for (const jobId of result.memory.attempted ?? []) offers.attempt(jobId, clock.now());
     tell(result);
     link.report(result.held, memory);
     if (seen) forgetFulfilled(seen);

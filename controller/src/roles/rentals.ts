@@ -17,9 +17,9 @@ export async function restoreOffers(
   const [entries, rows] = await Promise.all([store.recentEvents(kept, since), store.lifecycles(since)]);
   for (const { event, receivedAt } of entries) {
     if (event.type === 'job_created') book.offer(event.data, receivedAt);
-    else if (event.type === 'job_deleted') book.end(event.data.job_id);
+    else if (event.type === 'job_deleted') book.end(event.data.job_id, receivedAt);
   }
-  for (const { jobId } of rows) if (jobId !== undefined) book.attempt(jobId);
+  for (const { jobId } of rows) if (jobId !== undefined) book.attempt(jobId, clock.now());
   return book;
 }
 
