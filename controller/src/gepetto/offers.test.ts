@@ -34,14 +34,6 @@ test('an offer heard again keeps its time and its disk, which the second message
   assert.is(book.open(f.now + hour, chutes).size, 0);
 });
 
-test('what has ended stays so, even when a late copy of the offer comes', () => {
-  const book = createOfferBook();
-  book.offer(data, f.now);
-  book.end('j', f.now);
-  book.offer(data, f.now + 1);
-  assert.is(book.open(f.now + 2, chutes).size, 0);
-});
-
 test('an attempt is remembered although the offer is heard again after it', () => {
   const book = createOfferBook();
   book.attempt('j', f.now);

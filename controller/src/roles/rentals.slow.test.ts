@@ -67,7 +67,7 @@ function violations({ scene: { world } }: Context): unknown[] {
 }
 
 rentals(
-  'an offer that was heard before a restart is taken once there is a server, and runs to its end',
+  'an offer that was heard before a restart is taken once there is room, and runs to its end',
   async (context) => {
     const { world } = context.scene;
     const chute = rentable(context);
@@ -75,11 +75,14 @@ rentals(
       async () => (await statusOf(context)).validators.some(({ feedsAt, connected }) => feedsAt && connected),
       'connected',
     );
+    await addServer(context.api, context.scene);
+    const name = world.servers[0]?.name;
+    await context.api.get(`/servers/${name}/lock`);
     const jobId = world.validator.createJob({ chuteId: chute.chuteId, durationSeconds: 1200 });
     await until(async () => (await heardOffers(context)) === 1, 'the offer is heard');
     await context.miner.stop();
     await context.start();
-    await addServer(context.api, context.scene);
+    await context.api.get(`/servers/${name}/unlock`);
     const row = await until(
       async () => (await statusOf(context)).deployments.find((one) => one.jobId === jobId && one.phase === 'active'),
       'the rental is active',

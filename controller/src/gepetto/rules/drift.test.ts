@@ -266,7 +266,7 @@ test('an offer is heard once, ends once, and is taken for the terms of its chute
   assert.is(book.open(f.now, new Map()).size, 0, 'of a chute that nobody knows');
   assert.is(book.open(f.now + 3_600_000, chutes).size, 0, 'too old');
   book.offer(offer, f.now);
-  book.end('j');
+  book.end('j', f.now + 1);
   book.offer(offer, f.now + 2);
   assert.is(book.open(f.now + 2, chutes).size, 0, 'a late copy does not bring it back');
 });
