@@ -2,8 +2,8 @@
 // with 100 callers that each wait for their decision; those waiting go out together, as in a pass of the planner.
 // Usage: decide-to-pushed.ts [servers …]; five deployments each.
 
-import { deploy } from '@miner/controller/clusterrepo/fixture.ts';
-import { specAt } from '@miner/controller/clusterrepo/testrepo.ts';
+import { deploy } from '@miner/controller/clusterrepo/testing/fixture.ts';
+import { specAt } from '@miner/controller/clusterrepo/testing/testrepo.ts';
 import type { Decision } from '@miner/controller/domain/decision.ts';
 import { type Fleet, makeFleet, print, quantile, sizesAsked } from './gitfleet.ts';
 

@@ -3,8 +3,8 @@
 
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
-import { startCompetitor } from '@miner/controller/clusterrepo/competitor.ts';
-import { soak } from '@miner/controller/clusterrepo/soak.ts';
+import { startCompetitor } from '@miner/controller/clusterrepo/testing/competitor.ts';
+import { soak } from '@miner/controller/clusterrepo/testing/soak.ts';
 import { makeFleet, print, quantile } from './gitfleet.ts';
 
 const minutes = Number(process.argv[2] ?? 1);

@@ -1,8 +1,8 @@
 // Changes per second that reach the git host when they come in batches of 1,000: one deployment made or removed is one change.
 // Usage: git-throughput.ts [servers …]; five deployments each before it starts.
 
-import { deploy, remove } from '@miner/controller/clusterrepo/fixture.ts';
-import { specAt } from '@miner/controller/clusterrepo/testrepo.ts';
+import { deploy, remove } from '@miner/controller/clusterrepo/testing/fixture.ts';
+import { specAt } from '@miner/controller/clusterrepo/testing/testrepo.ts';
 import { makeFleet, print, sizesAsked } from './gitfleet.ts';
 
 const batch = 1_000;

@@ -4,9 +4,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type OpenClusterRepo, openClusterRepo } from '@miner/controller/clusterrepo/clusterrepo.ts';
-import { deploy } from '@miner/controller/clusterrepo/fixture.ts';
 import { serverFileText } from '@miner/controller/clusterrepo/serverfile.ts';
-import { makeTestDir, optionsFor, serverConfigOf, specAt } from '@miner/controller/clusterrepo/testrepo.ts';
+import { deploy } from '@miner/controller/clusterrepo/testing/fixture.ts';
+import { makeTestDir, optionsFor, serverConfigOf, specAt } from '@miner/controller/clusterrepo/testing/testrepo.ts';
 import { systemClock } from '@miner/controller/domain/clock.ts';
 import type { Decision } from '@miner/controller/domain/decision.ts';
 import type { LiveTree } from '@miner/controller/domain/ports.ts';

@@ -11,8 +11,8 @@ import type { DeploymentSpec } from '../domain/deployment.ts';
 import { MinerError } from '../domain/errors.ts';
 import type { ClusterRepo } from '../domain/ports.ts';
 import { openClusterRepo } from './clusterrepo.ts';
-import { deploy, remove } from './fixture.ts';
-import { git, makeTestDir, optionsFor, specAt } from './testrepo.ts';
+import { deploy, remove } from './testing/fixture.ts';
+import { git, makeTestDir, optionsFor, specAt } from './testing/testrepo.ts';
 
 const run = promisify(execFile);
 const commitsEach = 100;

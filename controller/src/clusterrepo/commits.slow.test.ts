@@ -6,9 +6,9 @@ import type { Decision } from '../domain/decision.ts';
 import { MinerError } from '../domain/errors.ts';
 import type { ClusterRepo } from '../domain/ports.ts';
 import { openClusterRepo } from './clusterrepo.ts';
-import { deploy, remove } from './fixture.ts';
 import type { Violation } from './guard.ts';
-import { git, makeTestDir, optionsFor, serverConfigOf, specAt, withRepo } from './testrepo.ts';
+import { deploy, remove } from './testing/fixture.ts';
+import { git, makeTestDir, optionsFor, serverConfigOf, specAt, withRepo } from './testing/testrepo.ts';
 
 async function refusal(promise: Promise<unknown>, code: string): Promise<MinerError> {
   try {

@@ -3,7 +3,7 @@ import * as assert from 'uvu/assert';
 import { minerConfig, serverConfig } from '../domain/config.ts';
 import { MinerError } from '../domain/errors.ts';
 import { longestFile, parseYamlFile } from './configfile.ts';
-import { miner, validator } from './fixture.ts';
+import { miner, validator } from './testing/fixture.ts';
 
 const head = `hotkey: ${miner}
 validators:

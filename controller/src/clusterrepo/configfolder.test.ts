@@ -5,9 +5,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { MinerError } from '../domain/errors.ts';
 import { readConfigFolder } from './configfolder.ts';
-import { miner, validator } from './fixture.ts';
 import { serverFileText } from './serverfile.ts';
-import { serverConfigOf } from './testrepo.ts';
+import { miner, validator } from './testing/fixture.ts';
+import { serverConfigOf } from './testing/testrepo.ts';
 
 const minerYaml = `hotkey: ${miner}
 validators:

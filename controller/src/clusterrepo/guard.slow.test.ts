@@ -5,10 +5,10 @@ import { stringify } from 'yaml';
 import type { DeploymentSpec } from '../domain/deployment.ts';
 import { reservedNodePorts } from '../domain/nodeport.ts';
 import type { Server } from '../domain/server.ts';
-import { config, gpuIdOf, makeChute, makeServer, makeSpec, objectsOf, render, uuidOf } from './fixture.ts';
 import { type GuardContext, guardTree } from './guard.ts';
 import { type ParsedManifest, parseManifest } from './manifest.ts';
 import { deploymentPath, type ViolationCode } from './misfits.ts';
+import { config, gpuIdOf, makeChute, makeServer, makeSpec, objectsOf, render, uuidOf } from './testing/fixture.ts';
 
 const gpusPerServer = 4;
 

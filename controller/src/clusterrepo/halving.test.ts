@@ -3,9 +3,9 @@ import * as assert from 'uvu/assert';
 import type { Decision } from '../domain/decision.ts';
 import { MinerError } from '../domain/errors.ts';
 import type { LiveBatch, LiveTree } from '../domain/ports.ts';
-import { deploy, remove } from './fixture.ts';
 import { commitInParts } from './halving.ts';
-import { specAt } from './testrepo.ts';
+import { deploy, remove } from './testing/fixture.ts';
+import { specAt } from './testing/testrepo.ts';
 
 const tooSlow = () => new MinerError('E-GIT-REPOSITORY', 'no answer in time', { detail: { timedOut: true } });
 const away = () => new MinerError('E-GIT-REPOSITORY', 'connection refused', { detail: { timedOut: false } });

@@ -5,9 +5,9 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemClock } from '../domain/clock.ts';
-import { deploy, remove } from './fixture.ts';
-import { atHost, commitOnce, commitSoon, errorOf } from './testremote.ts';
-import { git, specAt, withRepo } from './testrepo.ts';
+import { deploy, remove } from './testing/fixture.ts';
+import { atHost, commitOnce, commitSoon, errorOf } from './testing/testremote.ts';
+import { git, specAt, withRepo } from './testing/testrepo.ts';
 
 const day = 86_400_000;
 const start = Date.UTC(2026, 0, 1);

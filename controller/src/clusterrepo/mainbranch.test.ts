@@ -5,7 +5,7 @@ import * as assert from 'uvu/assert';
 import { MinerError, messageOf } from '../domain/errors.ts';
 import { openClusterRepo } from './clusterrepo.ts';
 import { writeWhole } from './files.ts';
-import { git, optionsFor, serverConfigOf, withRepo } from './testrepo.ts';
+import { git, optionsFor, serverConfigOf, withRepo } from './testing/testrepo.ts';
 
 const refusalOf = (promise: Promise<unknown>) => promise.then(() => 'none', messageOf);
 

@@ -7,10 +7,10 @@ import type { DeploymentSpec } from '../domain/deployment.ts';
 import { MinerError } from '../domain/errors.ts';
 import { allocateNodePorts, mapPorts, podPorts } from '../domain/nodeport.ts';
 import { needsLaunchToken } from '../domain/version.ts';
-import { config, makeChute, makeServer, makeSpec, render, uuidOf, validator } from './fixture.ts';
 import { guardTree } from './guard.ts';
 import { parseDeployment, parseManifest } from './manifest.ts';
 import { deploymentPath } from './misfits.ts';
+import { config, makeChute, makeServer, makeSpec, render, uuidOf, validator } from './testing/fixture.ts';
 import { readSimpleYaml } from './yamlread.ts';
 
 const server = { ...makeServer(3), validator };

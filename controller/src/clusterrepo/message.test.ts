@@ -3,9 +3,9 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Decision } from '../domain/decision.ts';
-import { deploy, makeChute, makeSpec, remove, uuidOf } from './fixture.ts';
 import { commitMessage } from './message.ts';
-import { git, specAt, withRepo } from './testrepo.ts';
+import { deploy, makeChute, makeSpec, remove, uuidOf } from './testing/fixture.ts';
+import { git, specAt, withRepo } from './testing/testrepo.ts';
 
 const configCommit = '0123456789012345678901234567890123456789';
 

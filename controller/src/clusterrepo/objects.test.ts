@@ -8,7 +8,7 @@ import * as assert from 'uvu/assert';
 import type { MinerError } from '../domain/errors.ts';
 import { changeTree } from './changetree.ts';
 import { makeObject, type NewObject, openObjects } from './objects.ts';
-import { git } from './testrepo.ts';
+import { git } from './testing/testrepo.ts';
 import { decodeTree, encodeTree } from './trees.ts';
 
 async function withGit(work: (gitdir: string) => Promise<void>): Promise<void> {

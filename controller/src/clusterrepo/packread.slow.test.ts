@@ -6,7 +6,7 @@ import * as assert from 'uvu/assert';
 import type { MinerError } from '../domain/errors.ts';
 import { applyDelta } from './delta.ts';
 import { openObjects } from './objects.ts';
-import { git } from './testrepo.ts';
+import { git } from './testing/testrepo.ts';
 
 /** Sixty versions of a large file and of a small one, packed by git with deltas of deltas. */
 async function withPack(args: string[], work: (gitdir: string, oids: string[]) => Promise<void>): Promise<void> {

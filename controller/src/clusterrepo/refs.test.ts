@@ -5,7 +5,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { MinerError } from '../domain/errors.ts';
 import { moveBranch, readBranch } from './refs.ts';
-import { git } from './testrepo.ts';
+import { git } from './testing/testrepo.ts';
 
 async function withGit(work: (gitdir: string, commits: string[]) => Promise<void>): Promise<void> {
   const gitdir = mkdtempSync(join(tmpdir(), 'refs-'));

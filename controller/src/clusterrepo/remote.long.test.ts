@@ -4,9 +4,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { MinerError } from '../domain/errors.ts';
-import { deploy } from './fixture.ts';
-import { atHost, commitOnce, commitSoon, errorOf, forget, pushNote } from './testremote.ts';
-import { git, serverConfigOf, specAt } from './testrepo.ts';
+import { deploy } from './testing/fixture.ts';
+import { atHost, commitOnce, commitSoon, errorOf, forget, pushNote } from './testing/testremote.ts';
+import { git, serverConfigOf, specAt } from './testing/testrepo.ts';
 
 const idOf = (server: number, slot: number) => specAt(server, slot).deploymentId;
 

@@ -2,9 +2,9 @@ import { execFile } from 'node:child_process';
 import { promisify } from 'node:util';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { deploy, remove } from './fixture.ts';
-import { atHost, commitOnce, errorOf, forget, pushNote } from './testremote.ts';
-import { git, specAt } from './testrepo.ts';
+import { deploy, remove } from './testing/fixture.ts';
+import { atHost, commitOnce, errorOf, forget, pushNote } from './testing/testremote.ts';
+import { git, specAt } from './testing/testrepo.ts';
 
 const run = promisify(execFile);
 

@@ -2,9 +2,9 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Decision } from '../domain/decision.ts';
 import { MinerError } from '../domain/errors.ts';
-import { deploy, remove } from './fixture.ts';
-import { atHost, commitOnce } from './testremote.ts';
-import { git, specAt } from './testrepo.ts';
+import { deploy, remove } from './testing/fixture.ts';
+import { atHost, commitOnce } from './testing/testremote.ts';
+import { git, specAt } from './testing/testrepo.ts';
 
 const idOf = (server: number, slot: number) => specAt(server, slot).deploymentId;
 

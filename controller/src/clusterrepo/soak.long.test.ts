@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { startCompetitor } from './competitor.ts';
-import { soak } from './soak.ts';
-import { atHost } from './testremote.ts';
-import { git, serverConfigOf } from './testrepo.ts';
+import { startCompetitor } from './testing/competitor.ts';
+import { soak } from './testing/soak.ts';
+import { atHost } from './testing/testremote.ts';
+import { git, serverConfigOf } from './testing/testrepo.ts';
 
 test('twenty seconds of decisions, with people pushing to both branches and the controller writing servers, lose nothing', async () => {
   await atHost(async ({ host, open, dir, problems }) => {

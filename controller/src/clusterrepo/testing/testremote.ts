@@ -2,13 +2,13 @@
 
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startGitHost, type TestGitHost, type TestGitHostOptions } from '../../test/githttp.ts';
-import { systemClock } from '../domain/clock.ts';
-import type { Decision } from '../domain/decision.ts';
-import type { DeploymentSpec } from '../domain/deployment.ts';
-import { MinerError } from '../domain/errors.ts';
-import { type ClusterRepoOptions, type OpenClusterRepo, openClusterRepo } from './clusterrepo.ts';
-import type { RemoteOptions } from './remote.ts';
+import { startGitHost, type TestGitHost, type TestGitHostOptions } from '../../../test/githttp.ts';
+import { systemClock } from '../../domain/clock.ts';
+import type { Decision } from '../../domain/decision.ts';
+import type { DeploymentSpec } from '../../domain/deployment.ts';
+import { MinerError } from '../../domain/errors.ts';
+import { type ClusterRepoOptions, type OpenClusterRepo, openClusterRepo } from '../clusterrepo.ts';
+import type { RemoteOptions } from '../remote.ts';
 import { git, makeTestDir, optionsFor } from './testrepo.ts';
 
 export interface AtHost {

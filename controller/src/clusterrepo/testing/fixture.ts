@@ -1,13 +1,13 @@
 // Deployments and their files for the tests of this folder: a plain rendering of what kubernetes.md 3.1 and 3.2 ask for.
 
 import { stringify } from 'yaml';
-import type { Chute } from '../domain/chute.ts';
-import { type MinerConfig, minerConfig } from '../domain/config.ts';
-import type { DeployDecision, RemoveDecision } from '../domain/decision.ts';
-import type { DeploymentSpec } from '../domain/deployment.ts';
-import { plainChute } from '../domain/fixtures.ts';
-import { gpuEnvId } from '../domain/ids.ts';
-import type { Server } from '../domain/server.ts';
+import type { Chute } from '../../domain/chute.ts';
+import { type MinerConfig, minerConfig } from '../../domain/config.ts';
+import type { DeployDecision, RemoveDecision } from '../../domain/decision.ts';
+import type { DeploymentSpec } from '../../domain/deployment.ts';
+import { plainChute } from '../../domain/fixtures.ts';
+import { gpuEnvId } from '../../domain/ids.ts';
+import type { Server } from '../../domain/server.ts';
 
 export const validator = '5Dt7HZ7Zpw4DppPxFM7Ke3Cm7sDAWhsZXmM5ZAmE7dSVJbcQ';
 export const miner = '5GrwvaEF5zXb26Fz9rcQpDWS57CtERHpNehXCPcNoHGKutQY';

@@ -2,9 +2,9 @@
 // push to both branches, and in the end every decision must be on `live`.
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Decision } from '../domain/decision.ts';
-import { MinerError } from '../domain/errors.ts';
-import type { OpenClusterRepo } from './clusterrepo.ts';
+import type { Decision } from '../../domain/decision.ts';
+import { MinerError } from '../../domain/errors.ts';
+import type { OpenClusterRepo } from '../clusterrepo.ts';
 import { deploy, remove } from './fixture.ts';
 import { specAt } from './testrepo.ts';
 

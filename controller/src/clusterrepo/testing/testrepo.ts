@@ -5,11 +5,11 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { stringify } from 'yaml';
-import type { Chute } from '../domain/chute.ts';
-import type { ServerConfig } from '../domain/config.ts';
-import type { DeploymentSpec } from '../domain/deployment.ts';
-import type { Server } from '../domain/server.ts';
-import { type ClusterRepoOptions, openClusterRepo } from './clusterrepo.ts';
+import type { Chute } from '../../domain/chute.ts';
+import type { ServerConfig } from '../../domain/config.ts';
+import type { DeploymentSpec } from '../../domain/deployment.ts';
+import type { Server } from '../../domain/server.ts';
+import { type ClusterRepoOptions, openClusterRepo } from '../clusterrepo.ts';
 import { makeChute, makeServer, makeSpec, miner, render, serverName, validator } from './fixture.ts';
 
 export const clock = { now: () => Date.now(), sleep: async () => {} };
