@@ -5,7 +5,7 @@ import type { Clock } from '../domain/clock.ts';
 import type { ServerConfig } from '../domain/config.ts';
 import { MinerError } from '../domain/errors.ts';
 import { isServerName } from '../domain/ids.ts';
-import type { MainTree } from '../domain/ports.ts';
+import type { MainTree, StrategyFile } from '../domain/ports.ts';
 import { createConfigReader, isServerFile, minerFile, serversFolder } from './configfolder.ts';
 import { makeObject } from './objects.ts';
 import type { Repository } from './repository.ts';
@@ -22,6 +22,7 @@ export interface MainBranch {
   removeServer(name: string): Promise<string>;
 }
 
+const strategyPath = 'strategy/strategy.ts';
 const attempts = 5;
 /** Faulty commits in a row that are looked behind for a good one. */
 const searchedCommits = 200;
@@ -48,10 +49,16 @@ export function openMainBranch(repository: Repository, clock: Clock): MainBranch
     return files;
   }
 
+  async function strategyAt(commit: string): Promise<StrategyFile | undefined> {
+    const id = fileOid(await repository.entry(commit, strategyPath));
+    if (id === undefined) return undefined;
+    return { path: strategyPath, text: (await repository.objects.read(id, 'blob')).toString(), id };
+  }
+
   async function readAt(commit: string): Promise<MainTree> {
     const known = cached.find((tree) => tree.commit === commit);
     if (known) return known;
-    const tree = { commit, ...readConfiguration(await configFiles(commit)) };
+    const tree = { commit, ...readConfiguration(await configFiles(commit)), strategy: await strategyAt(commit) };
     // The newest, and the one that commits are still made from while the newest is faulty.
     cached = [tree, ...cached.slice(0, 1)];
     return tree;

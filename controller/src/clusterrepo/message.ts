@@ -40,6 +40,10 @@ function formatLost(decision: DeployDecision): string {
   return `; not ${what} (value ${formatNumber(best.value)}): ${oneLine(best.because, longestText)}`;
 }
 
+function formatStrategy({ strategy }: DeployDecision): string {
+  return strategy === undefined ? '' : `; strategy ${oneLine(strategy, longestText)}`;
+}
+
 function subjectOfOne(decision: Decision): string {
   const name = chuteName(decision);
   const server = oneLine(decision.spec.server, longestName);
@@ -66,7 +70,7 @@ function bodyLine(decision: Decision): string {
   }
   const numbers = formatNumbers(decision.numbers);
   const gpus = `${spec.gpuIds.length} GPU${spec.gpuIds.length === 1 ? '' : 's'}`;
-  return `deploy ${what} on ${server}, ${gpus}: ${spec.reason}${numbers && `; ${numbers}`}${formatLost(decision)}`;
+  return `deploy ${what} on ${server}, ${gpus}: ${spec.reason}${numbers && `; ${numbers}`}${formatLost(decision)}${formatStrategy(decision)}`;
 }
 
 function trailers(decision: Decision): string[] {

@@ -21,6 +21,8 @@ export interface DeployDecision {
   spec: DeploymentSpec;
   numbers: Numbers;
   alternatives: readonly Alternative[];
+  /** Who decided: `default`, or the owner's strategy by path and id. */
+  strategy?: string | undefined;
   /** Replicas of the chute before this decision. */
   replicasBefore: number;
 }

@@ -28,6 +28,7 @@ export const errorCodes = [
   'E-ABORTED',
   'E-NOT-SUPPORTED',
   'E-CHAIN',
+  'E-STRATEGY',
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];

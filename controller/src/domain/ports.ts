@@ -224,6 +224,16 @@ export interface MainTree {
   commit: string;
   config: MinerConfig;
   servers: ReadonlyMap<string, ServerConfig>;
+  /** The owner's strategy, when there is one. */
+  strategy?: StrategyFile | undefined;
+}
+
+/** A strategy as it was written; it runs nowhere but in a process of its own. */
+export interface StrategyFile {
+  path: string;
+  text: string;
+  /** Changes with the text: the id of the git blob. */
+  id: string;
 }
 
 export interface LiveTree {

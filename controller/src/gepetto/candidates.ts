@@ -24,6 +24,11 @@ export interface Candidate {
   replicas: number;
 }
 
+/** What it is known by: job id or chute id. */
+export function keyOf({ job, chute }: Candidate): string {
+  return job?.jobId ?? chute.chuteId;
+}
+
 interface Count {
   /** Own deployments of the current version, jobs left out. */
   replicas: number;

@@ -1,12 +1,13 @@
 // One placement written down: GPUs and ports taken out of the room, the numbers that decided, and what it beat.
 
+import { type Advice, defaultStrategy, weightOf } from '../domain/advice.ts';
 import type { Chute } from '../domain/chute.ts';
 import type { Policy } from '../domain/config.ts';
 import type { Alternative, DeployDecision } from '../domain/decision.ts';
 import type { DeployReason } from '../domain/deployment.ts';
 import { mapPorts, podPorts } from '../domain/nodeport.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
-import type { Candidate } from './candidates.ts';
+import { type Candidate, keyOf } from './candidates.ts';
 import type { Site, Tenant } from './field.ts';
 import { reserve } from './fleet.ts';
 import type { Heap } from './heap.ts';
@@ -31,6 +32,7 @@ export interface Placement {
 
 export interface FillContext {
   world: World;
+  advice: Advice | undefined;
   policy: Policy;
   memory: Memory;
   now: number;
@@ -78,6 +80,7 @@ export function decide(option: Option, options: Heap<Option>, context: FillConte
   site.free.splice(0, site.free.length, ...left);
   if (!reserved) return undefined;
   const decisionId = uuidFrom(context.random);
+  const weight = weightOf(context.advice?.offers.get(keyOf(candidate)), model, room.server.name);
   const value = scoreOf(chute, room.server.hourlyCost, context.policy);
   const others = bestOf(options.items(), shownAlternatives);
   const alternatives: Alternative[] = others.map((other) => ({
@@ -96,9 +99,11 @@ export function decide(option: Option, options: Heap<Option>, context: FillConte
         multiplier: chute.effectiveComputeMultiplier,
         gpus: candidate.gpuCount,
         hourlyCost: room.server.hourlyCost,
+        ...(weight === 1 ? {} : { weight }),
         gain,
         net,
       },
+      strategy: context.advice?.strategy ?? defaultStrategy,
       alternatives,
       replicasBefore: candidate.replicas,
       spec: {

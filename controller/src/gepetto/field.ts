@@ -1,5 +1,6 @@
 // The fleet as placing looks at it: sites (the GPUs of one model on one server), who sits on them, and what it would cost to clear some.
 
+import { type Advice, weightOf } from '../domain/advice.ts';
 import type { Chute } from '../domain/chute.ts';
 import type { DeploymentLifecycle, DeploymentSpec } from '../domain/deployment.ts';
 import { type Room, roomOf } from './fleet.ts';
@@ -15,6 +16,8 @@ export interface Tenant {
   /** Multiplier-hours that it would still earn within the horizon. */
   worth: number;
   terms?: { first: number; run: number; age: number };
+  /** Factor on its worth, from the owner's strategy. */
+  weight?: number;
   /** Multiplier that it earns now; undefined while it is not active. */
   rate: number | undefined;
   removable: boolean;
@@ -82,6 +85,7 @@ export function fieldOf(
   now: number,
   leaving: ReadonlySet<string>,
   floors: ReadonlyMap<string, number>,
+  advice?: Advice,
 ): Field {
   const sites: Site[] = [];
   const byGpu = new Map<string, Site>();
@@ -120,11 +124,21 @@ export function fieldOf(
     if (leaving.has(spec.deploymentId)) continue;
     // All GPUs of a deployment are one model.
     const site = byGpu.get(spec.gpuIds[0] ?? '');
-    site?.tenants.push(tenantOf(world, spec, world.lifecycles.get(spec.deploymentId), now));
+    if (!site) continue;
+    const tenant = tenantOf(world, spec, world.lifecycles.get(spec.deploymentId), now);
+    if (advice) advise(tenant, site.model, advice);
+    site.tenants.push(tenant);
   }
   const field: Field = { sites, byKind, spare, rates: new Map(), floors };
   reprice(field, floors);
   return field;
+}
+
+function advise(tenant: Tenant, model: string, { deployments, offers }: Advice): void {
+  const { deploymentId, chuteId, server } = tenant.spec;
+  const told = deployments.get(deploymentId);
+  if (told === 'keep') tenant.removable = false;
+  else tenant.weight = told ?? weightOf(offers.get(chuteId), model, server);
 }
 
 /** Everybody's worth anew, by what the fleet and the offers look like now. */
@@ -140,7 +154,8 @@ export function reprice(field: Field, floors: ReadonlyMap<string, number>): void
       if (tenant.removable) site.hole += tenant.gpus;
       if (!tenant.terms) continue;
       const { first, run, age } = tenant.terms;
-      tenant.worth = payAbove(first, run, age, age + tuning.horizonHours, floor * tenant.gpus);
+      const worth = payAbove(first, run, age, age + tuning.horizonHours, floor * tenant.gpus);
+      tenant.worth = worth * (tenant.weight ?? 1);
     }
   }
 }
@@ -174,7 +189,12 @@ function spareOf(world: World): Map<string, number> {
   return counts;
 }
 
-function tenantOf(world: World, spec: DeploymentSpec, row: DeploymentLifecycle | undefined, now: number): Tenant {
+export function tenantOf(
+  world: World,
+  spec: DeploymentSpec,
+  row: DeploymentLifecycle | undefined,
+  now: number,
+): Tenant {
   const gpus = spec.gpuIds.length;
   const chute = world.chutes.get(spec.chuteId);
   const activatedAt = row?.activatedAt;

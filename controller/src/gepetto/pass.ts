@@ -1,11 +1,12 @@
 // One pass: look, plan, launch, commit, record. Everything before the commit can be undone or left to the next pass; the commit is the
 // decision. Passes never overlap: whoever calls this runs them one after the other.
 
+import type { Advice } from '../domain/advice.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Policy } from '../domain/config.ts';
 import type { Decision, DeployDecision } from '../domain/decision.ts';
 import { MinerError } from '../domain/errors.ts';
-import type { ClusterRepo, ControllerLink, LiveTree, Store } from '../domain/ports.ts';
+import type { ClusterRepo, ControllerLink, LiveTree, Store, StrategyFile } from '../domain/ports.ts';
 import type { Random } from '../domain/random.ts';
 import { carryOut, type EffectPorts, releaseJobs } from './carryout.ts';
 import { launchAll } from './launch.ts';
@@ -20,12 +21,22 @@ export interface Snapshot {
   /** Commit of `main` the policy and servers came from. */
   configCommit: string;
   live: LiveTree;
+  /** The owner's strategy, when there is one. */
+  strategy?: StrategyFile | undefined;
+}
+
+/** `held`: why the default decides although there is a strategy. */
+export interface Advised {
+  advice: Advice;
+  held: string | undefined;
 }
 
 export interface PassPorts extends EffectPorts {
   clock: Pick<Clock, 'now'>;
   random: Random;
   look(): Promise<Snapshot>;
+  /** Ask the owner's strategy about this world; never rejects. */
+  advise?(strategy: StrategyFile | undefined, world: World): Promise<Advised | undefined>;
   link: EffectPorts['link'] & Pick<ControllerLink, 'launch' | 'cancel'>;
   repo: Pick<ClusterRepo, 'commitLive' | 'readLive'>;
   store: EffectPorts['store'] & Pick<Store, 'saveDecisions'>;
@@ -56,13 +67,22 @@ export async function runPass(ports: PassPorts, memory: PassMemory): Promise<Pas
   const before = (memory.waiting ?? []).filter(({ decision }) => !live.deployments.has(decision.spec.deploymentId));
   const now = ports.clock.now();
   const world = withMemory(snapshot.world, before, memory, now);
-  const planned = plan(world, policy, ports.clock, ports.random, memory);
+  const advised = await ports.advise?.(snapshot.strategy, world);
+  const advice = advised?.advice;
+  const planned = plan(world, policy, ports.clock, ports.random, memory, advice);
   let room = false;
   for (const effect of planned.effects) if (await carryOut(effect, ports)) room = true;
   const free = goneNow(planned);
   const queue = queueOf(before, planned.removals, world, free, now);
   await drop(queue.dropped, ports);
-  const rolled = rollOver(planned, { world, policy, random: ports.random, now, pairs: memory.rolled ?? new Map() });
+  const rolled = rollOver(planned, {
+    world,
+    policy,
+    random: ports.random,
+    now,
+    pairs: memory.rolled ?? new Map(),
+    advice,
+  });
   const removals = rolled.removals.filter(({ spec }) => live.deployments.has(spec.deploymentId));
   // Written before the commit: a crash in between must not look as if somebody had reset the branch.
   if (removals.length > 0) await ports.store.mark('removedAt', idsOf(removals), now);
@@ -85,6 +105,7 @@ export async function runPass(ports: PassPorts, memory: PassMemory): Promise<Pas
   return {
     memory: {
       ...launched.memory,
+      advice,
       waiting: waits,
       adopted: new Set(adopted),
       rolled: new Map([...rolled.pairs].filter(([, newcomer]) => alive.has(newcomer))),
@@ -92,7 +113,7 @@ export async function runPass(ports: PassPorts, memory: PassMemory): Promise<Pas
     },
     committed: done.committed,
     refused: launched.refused,
-    held: planned.held,
+    held: advised?.held === undefined ? planned.held : [...planned.held, advised.held],
     again:
       room ||
       queue.dropped.length > 0 ||

@@ -1,8 +1,9 @@
 // Fill the fleet, best first: every candidate with the site where it gains most after what it displaces, until nothing more pays. The order
 // is total, so the same input gives the same plan.
 
+import { weightOf } from '../domain/advice.ts';
 import type { Chute } from '../domain/chute.ts';
-import type { Candidate } from './candidates.ts';
+import { type Candidate, keyOf } from './candidates.ts';
 import { byValue, decide, type FillContext, type Option, type Placement } from './decide.ts';
 import { clearing, type Field, kindsOf, lastStays, reprice, type Site } from './field.ts';
 import { floorsOf } from './floor.ts';
@@ -82,6 +83,7 @@ function bestOption(candidate: Candidate, search: Search): Option | undefined {
   const terms = termsOf(chute, context);
   const market = context.world.market?.get(chute.chuteId);
   const badServers = avoided.pairs.get(chute.chuteId);
+  const told = context.advice?.offers.get(keyOf(candidate));
   let best: Option | undefined;
   for (const { kind, model } of kindsOf(chute)) {
     if (!field.byKind.has(kind)) continue;
@@ -90,12 +92,15 @@ function bestOption(candidate: Candidate, search: Search): Option | undefined {
     if (rungs.length === 0) continue;
     const rate = field.rates.get(kind) ?? 0;
     const floor = (field.floors.get(kind) ?? 0) * gpuCount;
-    const most = gainOf(candidate, terms, fastestStartup(chute, market, model), 0, floor, context);
+    if (told?.closed.has(model)) continue;
+    const fastest = gainOf(candidate, terms, fastestStartup(chute, market, model), 0, floor, context);
+    const most = told && fastest > 0 ? fastest * (told.score.get(model) ?? 1) * told.bestPlace : fastest;
     // Sites without facts that have the same room are alike: the first of them, in the ladder's order, stands for all.
     let alike = 0;
     for (const { site, loss: least } of rungs) {
       if (best && most - least < best.net) break;
-      if (least === 0 && !site.facts) {
+      if (told?.veto.has(site.room.server.name)) continue;
+      if (least === 0 && !site.facts && !told?.place.size) {
         const bit = 1 << (site.hole - gpuCount);
         if (site.hole - gpuCount < 31 && (alike & bit) !== 0) continue;
         if (site.room.freeDiskGb >= diskGb && isUsable(site, avoided, badServers)) alike |= bit;
@@ -109,7 +114,8 @@ function bestOption(candidate: Candidate, search: Search): Option | undefined {
       if (site.room.freeDiskGb + victims.reduce((sum, { spec }) => sum + spec.diskGb, 0) < diskGb) continue;
       const startup = startupAt(chute, market, site, search);
       const hoped = gainOf(candidate, terms, startup, victims.length > 0 ? drainHours : 0, floor, context);
-      const gain = hoped > 0 ? hoped * oddsOf(chute, site, context.memory) : hoped;
+      const odds = oddsOf(chute, site, context.memory) * weightOf(told, model, site.room.server.name);
+      const gain = hoped > 0 ? hoped * odds : hoped;
       const broken = tuning.holeShare * rate * blockedHours(candidate) * brokenHoles(site.hole, gpuCount);
       if (gain === Number.NEGATIVE_INFINITY) continue;
       if (victims.length > 0 && !pays(gain - broken, loss, gpuCount * rate)) continue;
@@ -179,7 +185,7 @@ export function fill(candidates: readonly Candidate[], field: Field, context: Fi
     const before = placements.length;
     waiting = fillOnce(waiting, field, context, placements);
     if (placements.length === before || waiting.length === 0) break;
-    reprice(field, floorsOf(waiting, context.world));
+    reprice(field, floorsOf(waiting, context.world, context.advice));
   }
   return placements;
 }
@@ -191,7 +197,7 @@ function fillOnce(
   context: FillContext,
   placements: Placement[],
 ): Candidate[] {
-  const left = new Map(candidates.map((candidate) => [candidate.job?.jobId ?? candidate.chute.chuteId, candidate]));
+  const left = new Map(candidates.map((candidate) => [keyOf(candidate), candidate]));
   const search: Search = {
     field,
     ladders: createLadders(field),
@@ -218,7 +224,7 @@ function fillOnce(
     if (!made) continue;
     placements.push(made);
     settle(option, made, search);
-    const key = candidate.job?.jobId ?? candidate.chute.chuteId;
+    const key = keyOf(candidate);
     const room = candidate.room - 1;
     const next = { ...candidate, room, replicas: candidate.replicas + 1, bountyFree: false };
     if (room > 0) left.set(key, next);

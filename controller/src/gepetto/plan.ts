@@ -1,5 +1,6 @@
 // The planner: world in, decisions out. Pure: no I/O, no waiting, no clock or dice of its own; the same input gives the same plan.
 
+import type { Advice } from '../domain/advice.ts';
 import type { Chute } from '../domain/chute.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Policy } from '../domain/config.ts';
@@ -33,7 +34,15 @@ export interface Plan {
 /** Below this many, inferred removals are never held back. */
 const alwaysAllowedRemovals = 2;
 
-export function plan(world: World, policy: Policy, clock: Pick<Clock, 'now'>, random: Random, memory: Memory): Plan {
+/** `advice`: what the owner's strategy says about this world; without it the default decides alone. */
+export function plan(
+  world: World,
+  policy: Policy,
+  clock: Pick<Clock, 'now'>,
+  random: Random,
+  memory: Memory,
+  advice?: Advice,
+): Plan {
   const now = clock.now();
   const drift = reconcile(world, policy, memory, now);
   const { allowed, held } = capRemovals(drift.removals, world.desired.size, policy);
@@ -49,8 +58,9 @@ export function plan(world: World, policy: Policy, clock: Pick<Clock, 'now'>, ra
   const placements =
     candidates.length === 0
       ? []
-      : fill(candidates, fieldOf(world, now, removed, floorsOf(candidates, world)), {
+      : fill(candidates, fieldOf(world, now, removed, floorsOf(candidates, world, advice), advice), {
           world,
+          advice,
           policy,
           memory: next,
           now,

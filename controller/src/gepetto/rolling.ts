@@ -1,6 +1,7 @@
 // A rolling update that the validator asks for: the new version first and beside the old one where there is room, else in its place with
 // the token before the old one is touched (gepetto.md 3.4, E6, E7). A refusal leaves the old one running.
 
+import type { Advice } from '../domain/advice.ts';
 import type { Chute } from '../domain/chute.ts';
 import type { Policy } from '../domain/config.ts';
 import type { DeployDecision, RemoveDecision } from '../domain/decision.ts';
@@ -25,6 +26,7 @@ export interface RollContext {
   random: Random;
   now: number;
   pairs: ReadonlyMap<string, string>;
+  advice?: Advice | undefined;
 }
 
 export function rollOver(planned: Plan, context: RollContext): RollOver {
@@ -106,6 +108,7 @@ function deployBeside(
   for (const room of byCost) {
     const { server } = room;
     if (locked.has(server.name) || !suits(chute, room)) continue;
+    if (context.advice?.offers.get(chute.chuteId)?.veto.has(server.name)) continue;
     if (isBackedOff(memory.failures, pairKey(chute.chuteId, server.name), context.now)) continue;
     const model = chute.supportedGpus.find((one) => (room.freeGpus.get(one)?.length ?? 0) >= chute.gpuCount);
     if (model === undefined) continue;

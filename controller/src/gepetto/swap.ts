@@ -1,6 +1,7 @@
 // A swap takes three steps, so that nothing is lost for nothing: the newcomer's token, then a commit without the victims, and once their
 // pods are gone a commit with the newcomer (gepetto.md W6, 10.3). What is between two steps is remembered here from pass to pass.
 
+import type { Advice } from '../domain/advice.ts';
 import type { DeployDecision, RemoveDecision } from '../domain/decision.ts';
 import type { DeploymentSpec } from '../domain/deployment.ts';
 import type { Memory, World } from './world.ts';
@@ -22,6 +23,8 @@ export interface PassMemory extends Memory {
   rolled?: ReadonlyMap<string, string>;
   /** Jobs whose only token was asked for (gepetto.md 6). */
   attempted?: ReadonlySet<string>;
+  /** What the owner's strategy said last, for whoever plans without deciding. */
+  advice?: Advice | undefined;
   /** Deployments for which the last pass made a row. */
   adopted?: ReadonlySet<string>;
 }

@@ -38,6 +38,8 @@ export interface Metrics {
   event(step: 'received' | 'handled' | 'failed', reason: string): void;
   launch(validator: string, outcome: 'granted' | 'refused' | 'failed'): void;
   decision(decision: Decision): void;
+  /** How a pass was advised by the owner's strategy; not called without one. */
+  strategy(outcome: 'answered' | 'failed' | 'suspended'): void;
   commit(branch: 'main' | 'live' | 'proposed'): void;
   /** `route` is the pattern; ms of the whole answer. */
   answer(answer: { method: string; route: string; status: number; ms: number }): void;
@@ -67,6 +69,9 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   const launches = counter('miner_launches_total', 'Launch tokens asked for, by outcome.', ['validator', 'outcome']);
   const decisions = counter('miner_decisions_total', 'Decisions made.', ['kind', 'reason']);
   const commits = counter('miner_commits_total', 'Commits pushed.', ['branch']);
+  const strategies = counter('miner_strategy_passes_total', "Passes with the owner's strategy, by how it went.", [
+    'outcome',
+  ]);
   const failures = counter('miner_scrape_failures_total', 'Reads of a source of gauges that failed.', ['source']);
   const signatures = counter(
     'miner_api_signature_failures_total',
@@ -153,6 +158,7 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
         kind: decision.kind,
         reason: decision.kind === 'deploy' ? decision.spec.reason : decision.reason,
       }),
+    strategy: (outcome) => strategies.inc({ outcome }),
     commit: (branch) => commits.inc({ branch }),
     answer: ({ method, route, status, ms }) =>
       requests.observe({ method, route: route || 'none', status: String(status) }, ms / 1000),

@@ -9,7 +9,8 @@ import { messageOf } from '../domain/errors.ts';
 import type { ClusterRepo, ControllerLink, EventBus, Store } from '../domain/ports.ts';
 import { systemRandom } from '../domain/random.ts';
 import { plan } from '../gepetto/plan.ts';
-import { emptyMemory, type Memory } from '../gepetto/world.ts';
+import type { PassMemory } from '../gepetto/swap.ts';
+import { emptyMemory } from '../gepetto/world.ts';
 import { openMembers } from '../kubernetes/members.ts';
 import { createMetrics, type Metrics, type MetricsSources } from '../metrics/metrics.ts';
 import type { Signer } from '../signing/sr25519.ts';
@@ -131,7 +132,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
 
   let serverIds: ReadonlyMap<string, string> = new Map();
   let held: readonly string[] = [];
-  let memory = emptyMemory;
+  let memory: PassMemory = emptyMemory;
   let sweepDue = 0;
   let pruneDue = 0;
   const rememberChutes = createChuteKeeper(store);
@@ -163,7 +164,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
 
   async function dryRun() {
     const { world, policy } = await look.snapshot();
-    const planned = plan(world, policy, clock, systemRandom, memory);
+    const planned = plan(world, policy, clock, systemRandom, memory, memory.advice);
     return { decisions: [...planned.removals, ...planned.deploys], held: planned.held };
   }
 
@@ -230,7 +231,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
       refreshFeeds: validators.refresh,
       report(sentences, remembered) {
         held = sentences;
-        memory = remembered as Memory;
+        memory = remembered as PassMemory;
       },
     },
     async stop() {

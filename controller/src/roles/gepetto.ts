@@ -11,8 +11,10 @@ import { systemRandom } from '../domain/random.ts';
 import type { Server } from '../domain/server.ts';
 import { handleEvent } from '../gepetto/events.ts';
 import { type PassResult, runPass, type Snapshot } from '../gepetto/pass.ts';
+import { questionOf } from '../gepetto/question.ts';
 import { emptyMemory } from '../gepetto/world.ts';
 import type { Metrics } from '../metrics/metrics.ts';
+import { createStrategist } from '../strategy/strategist.ts';
 import { createLook, emptyHints } from './look.ts';
 import { startLoop } from './loop.ts';
 import { restoreOffers } from './rentals.ts';
@@ -55,6 +57,7 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
     onBadMain: (error) => log.error(`branch main cannot be used, the last good one goes on: ${messageOf(error)}`),
   });
   parts.onLookup((spec) => look.lookup(spec.server, spec.chuteId));
+  const strategist = createStrategist({ clock, onOutcome: metrics.strategy });
   let memory = emptyMemory;
   let heldBefore = '';
 
@@ -89,6 +92,7 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
           askAboutMissing(seen);
           return seen;
         },
+        advise: (strategy, world) => strategist.advise(strategy, () => questionOf(world, clock.now())),
         link,
         repo,
         store,
@@ -158,6 +162,7 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
     async stop() {
       await unsubscribe();
       await loop.stop();
+      strategist.close();
     },
   };
 }

@@ -69,7 +69,7 @@ export async function createLook(parts: LookParts): Promise<Look> {
   }
 
   async function snapshot(): Promise<Snapshot> {
-    const { config, commit, servers: configured } = await freshMain();
+    const { config, commit, servers: configured, strategy } = await freshMain();
     // Live is read last: a manifest that it names has its row by then.
     const [rows, lifecycles] = await Promise.all([
       store.servers(),
@@ -97,7 +97,7 @@ export async function createLook(parts: LookParts): Promise<Look> {
       ),
       ...(parts.offers && { jobs: parts.offers.open(parts.clock.now(), chutes) }),
     };
-    return { world: last, policy: config.policy, configCommit: commit, live };
+    return { world: last, policy: config.policy, configCommit: commit, live, strategy };
   }
 
   return {
