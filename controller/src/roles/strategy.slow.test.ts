@@ -4,8 +4,8 @@ import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { makeChute, makeServer, validator } from '../clusterrepo/fixture.ts';
-import { git, withRepo } from '../clusterrepo/testrepo.ts';
+import { makeChute, makeServer, validator } from '../clusterrepo/testing/fixture.ts';
+import { git, withRepo } from '../clusterrepo/testing/testrepo.ts';
 import type { ClusterRepo } from '../domain/ports.ts';
 import { seededRandom } from '../domain/random.ts';
 import * as f from '../gepetto/fixtures.ts';
@@ -36,6 +36,7 @@ function portsOn(repo: ClusterRepo): PassPorts {
       launch: async (specs) => specs.map(() => ({ granted: true, configId: f.id('config') })),
       cancel: async () => {},
       deleteInstance: async () => {},
+      releaseJob: async () => {},
     },
     repo,
     store: {
