@@ -2,12 +2,11 @@
 // `git push` may use it at the same time; with `remote` it is a copy of one process, and the git host's branches are the ones that count.
 
 import type { Clock } from '../domain/clock.ts';
-import type { ClusterRepo, LiveBatch } from '../domain/ports.ts';
+import type { ClusterRepo } from '../domain/ports.ts';
 import type { Author } from './commitobject.ts';
 import { type Connection, connectRemote } from './connect.ts';
 import { ensureBranches, ensureGitdir } from './create.ts';
 import { guardTree } from './guard.ts';
-import type { CommittedTree } from './halving.ts';
 import { type LiveOptions, openLiveBranch } from './livebranch.ts';
 import { openMainBranch } from './mainbranch.ts';
 import { openGitProgram } from './program.ts';
@@ -43,8 +42,6 @@ export interface ClusterRepoOptions {
 }
 
 export interface OpenClusterRepo extends ClusterRepo {
-  /** `landed` tells which decisions are on `live` when it is not all of them, because pushes took too long. */
-  commitLive(batch: LiveBatch): Promise<CommittedTree>;
   /** Look at the remote now; rejects with E-GIT-REPOSITORY when it does not answer. Nothing to do without a remote. */
   refresh(): Promise<void>;
   /** Commits of `live` older than that become one, and the store is cleaned; undefined when there are none. Rejects like a commit. */

@@ -3,14 +3,7 @@
 
 import type { Decision } from '../domain/decision.ts';
 import { MinerError } from '../domain/errors.ts';
-import type { LiveBatch, LiveTree } from '../domain/ports.ts';
-
-export interface CommittedTree extends LiveTree {
-  /** The decisions that are on `live` now, when it is not all of the batch. */
-  landed?: readonly Decision[] | undefined;
-  /** Why the others are not. */
-  failure?: unknown;
-}
+import type { CommittedTree, LiveBatch, LiveTree } from '../domain/ports.ts';
 
 export interface HalvingOptions {
   commit(batch: LiveBatch): Promise<LiveTree>;

@@ -22,7 +22,7 @@ export interface BranchMove {
 export interface Publisher {
   /**
    * Rejects with E-GIT-CONFLICT (`detail.found`) when the branch is elsewhere, else with E-GIT-REPOSITORY; `detail.timedOut` says that
-   * the remote took too long and may still move.
+   * the remote took too long, `detail.mayLand` that it may still move.
    */
   publish(move: BranchMove): Promise<void>;
 }
@@ -98,18 +98,19 @@ export function createRemotePublisher({
       const tags = tag ? [{ ref: `refs/tags/${tag.name}`, commit: tag.commit, expected: 'any' as const }] : [];
       const outcome = await remote.push([...refs, ...tags]);
       if (outcome.kind === 'moved') return keep(move);
-      const timedOut = outcome.kind === 'unknown' && outcome.timedOut;
+      const mayLand = outcome.kind === 'unknown';
+      const timedOut = mayLand && outcome.timedOut;
       try {
         if (await landed(move, outcome)) return;
       } catch (error) {
         if (error instanceof MinerError && error.code === 'E-GIT-CONFLICT') throw error;
         throw new MinerError('E-GIT-REPOSITORY', `${outcome.reason}; and then: ${messageOf(error)}`, {
-          detail: { url: remote.url, timedOut },
+          detail: { url: remote.url, timedOut, mayLand },
           cause: error,
         });
       }
       const reason = outcome.kind === 'refused' ? `${remote.url} refused ${branch}: ${outcome.reason}` : outcome.reason;
-      throw new MinerError('E-GIT-REPOSITORY', reason, { detail: { url: remote.url, timedOut } });
+      throw new MinerError('E-GIT-REPOSITORY', reason, { detail: { url: remote.url, timedOut, mayLand } });
     },
   };
 }

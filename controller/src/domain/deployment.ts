@@ -14,7 +14,9 @@ export type RemoveReason =
   | 'pod-lost'
   | 'launch-stuck'
   | 'server-deleted'
-  | 'operator';
+  | 'operator'
+  /** A person took it out of `live`. */
+  | 'reverted';
 
 export interface PortMapping {
   /** Port inside the pod. */

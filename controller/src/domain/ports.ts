@@ -149,6 +149,7 @@ export interface DecisionFilter {
   deploymentId?: string | undefined;
   chuteId?: string | undefined;
   server?: string | undefined;
+  reason?: string | undefined;
 }
 
 /** One deployment as the validator's audit wants it (protocol.md 6.5); times in ms. */
@@ -250,6 +251,12 @@ export interface LiveBatch {
   base: string;
 }
 
+/** `live` after a batch; `landed` tells which decisions are on it when it is not all of them, and `failure` why. */
+export interface CommittedTree extends LiveTree {
+  landed?: readonly Decision[] | undefined;
+  failure?: unknown;
+}
+
 export interface ClusterRepo {
   /** Rejects with E-CONFIG naming file, line, field, what was found and what is allowed. */
   readMain(): Promise<MainTree>;
@@ -261,9 +268,10 @@ export interface ClusterRepo {
   readLive(): Promise<LiveTree>;
   /**
    * Render, guard, commit and move `live` by compare-and-swap. Rejects with E-GUARD (nothing written; `detail` names each violation) or
-   * E-GIT-CONFLICT (someone moved `live` since `base`: read it again and plan anew).
+   * E-GIT-CONFLICT (someone moved `live` since `base`: read it again and plan anew), with E-GIT-REPOSITORY when it cannot be written;
+   * `detail.mayLand` says that it may be written nevertheless, later.
    */
-  commitLive(batch: LiveBatch): Promise<LiveTree>;
+  commitLive(batch: LiveBatch): Promise<CommittedTree>;
 }
 
 // ---- member clusters --------------------------------------------------------------------------------------------------

@@ -75,6 +75,7 @@ function scene({ world = f.world({ chutes: [x, y] }), launch, onCommit, liveAfte
         calls.marks.push(`${step} ${instanceId}`);
         return true;
       },
+      decisions: async () => [],
       saveDecisions: async (rows) => {
         calls.saved.push(...rows.map((row) => row.decision));
       },
@@ -183,17 +184,14 @@ test('a tree that breaks the guard is reported, its launches taken back, and rem
   );
 });
 
-test('a repository that cannot be written takes the launches back and lets the error out', async () => {
+test('a repository that cannot be written takes the launches back and tells the error', async () => {
   const { ports, calls } = scene({
     onCommit: () => {
       throw new MinerError('E-GIT-REPOSITORY', 'disk full');
     },
   });
-  let message = '';
-  await runPass(ports, emptyMemory).catch((error: Error) => {
-    message = error.message;
-  });
-  assert.is(message, 'disk full');
+  const { failure } = await runPass(ports, emptyMemory);
+  assert.match(String(failure), /disk full/);
   assert.equal(calls.cancelled, ['x', 'y']);
   assert.equal(calls.saved, []);
 });

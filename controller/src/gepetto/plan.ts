@@ -5,7 +5,7 @@ import type { Chute } from '../domain/chute.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { Policy } from '../domain/config.ts';
 import type { DeployDecision, RemoveDecision } from '../domain/decision.ts';
-import type { DeployReason } from '../domain/deployment.ts';
+import type { DeploymentLifecycle, DeployReason } from '../domain/deployment.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
 import { candidatesOf, jobsOf } from './candidates.ts';
 import type { Effect } from './effects.ts';
@@ -13,6 +13,7 @@ import { fieldOf } from './field.ts';
 import { floorsOf } from './floor.ts';
 import { fill } from './place.ts';
 import { type Removal, reconcile } from './reconcile.ts';
+import { avoidReverted } from './revert.ts';
 import { backOff, failedAt, type Memory, modelKey, pairKey, reset, type World } from './world.ts';
 
 export interface Preemption {
@@ -28,6 +29,8 @@ export interface Plan {
   effects: Effect[];
   /** What is held back and waits for a person, one sentence each. */
   held: string[];
+  /** What a person took out of `live`. */
+  reverted: DeploymentLifecycle[];
   memory: Memory;
 }
 
@@ -47,7 +50,8 @@ export function plan(
   const drift = reconcile(world, policy, memory, now);
   const { allowed, held } = capRemovals(drift.removals, world.desired.size, policy);
   const bookkeeping = capVanished(drift.effects, world, policy);
-  const next = learn({ ...memory, missing: drift.missing }, world, allowed, now);
+  const learnt = learn({ ...memory, missing: drift.missing }, world, allowed, now);
+  const next = { ...learnt, failures: avoidReverted(learnt.failures, bookkeeping.reverted, now) };
   const rolled = rolledChutes(world);
   const removed = new Set(allowed.map((removal) => removal.spec.deploymentId));
   const kept = new Map([...world.desired].filter(([deploymentId]) => !removed.has(deploymentId)));
@@ -90,6 +94,7 @@ export function plan(
       })),
     effects: bookkeeping.effects,
     held: [...held, ...bookkeeping.held],
+    reverted: bookkeeping.reverted,
     memory: next,
   };
 }
@@ -120,8 +125,15 @@ function named(ids: readonly string[]): string {
   return ids.length > 5 ? `${shown} and ${ids.length - 5} more` : shown;
 }
 
+interface Bookkeeping {
+  effects: Effect[];
+  held: string[];
+  /** Left `live` without a decision, few enough to be meant. */
+  reverted: DeploymentLifecycle[];
+}
+
 /** Many committed deployments that left `live` at once without a decision look like a branch that was reset, not like a revert. */
-function capVanished(effects: readonly Effect[], world: World, policy: Policy): { effects: Effect[]; held: string[] } {
+function capVanished(effects: readonly Effect[], world: World, policy: Policy): Bookkeeping {
   const vanished = effects.filter(
     (effect) =>
       effect.kind === 'mark' &&
@@ -129,9 +141,13 @@ function capVanished(effects: readonly Effect[], world: World, policy: Policy): 
       world.lifecycles.get(effect.deploymentId)?.committedAt !== undefined,
   );
   const total = world.desired.size + vanished.length;
-  if (vanished.length <= capOf(total, policy)) return { effects: [...effects], held: [] };
   const ids = vanished.flatMap((effect) => (effect.kind === 'mark' ? [effect.deploymentId] : []));
+  if (vanished.length <= capOf(total, policy)) {
+    const reverted = ids.flatMap((deploymentId) => world.lifecycles.get(deploymentId) ?? []);
+    return { effects: [...effects], held: [], reverted };
+  }
   return {
+    reverted: [],
     effects: effects.filter((effect) => !vanished.includes(effect)),
     held: [
       `${ids.length} of ${total} deployments are no longer on live, more than policy.removalShare (${policy.removalShare}) allows; ` +

@@ -4,6 +4,7 @@
 import type { Advice } from '../domain/advice.ts';
 import type { DeployDecision, RemoveDecision } from '../domain/decision.ts';
 import type { DeploymentSpec } from '../domain/deployment.ts';
+import type { Unsettled } from './commit.ts';
 import type { Memory, World } from './world.ts';
 
 /** A deployment that holds its token and waits for the GPUs of those that it replaces. */
@@ -19,6 +20,8 @@ export interface Waiting {
 /** What a pass remembers besides the plan's memory; every field starts empty. */
 export interface PassMemory extends Memory {
   waiting?: readonly Waiting[];
+  /** Nobody knows whether it landed: seen to before anything new is decided. */
+  unsettled?: Unsettled | undefined;
   /** Rolling updates with the new version beside the old one: new deployment by old. */
   rolled?: ReadonlyMap<string, string>;
   /** Jobs whose only token was asked for (gepetto.md 6). */

@@ -110,8 +110,10 @@ export function backOff(
   now: number,
   because: string,
 ): ReadonlyMap<string, Backoff> {
-  const failures = (known.get(key)?.failures ?? 0) + 1;
-  const until = now + Math.min(backoffCapMs, backoffBaseMs * 2 ** (failures - 1));
+  const before = known.get(key);
+  const failures = (before?.failures ?? 0) + 1;
+  // A longer wait that was imposed for another reason stays.
+  const until = Math.max(before?.until ?? 0, now + Math.min(backoffCapMs, backoffBaseMs * 2 ** (failures - 1)));
   return new Map(known).set(key, { until, failures, because });
 }
 

@@ -12,6 +12,8 @@ import type { Server } from '../domain/server.ts';
 import { handleEvent } from '../gepetto/events.ts';
 import { type PassResult, runPass, type Snapshot } from '../gepetto/pass.ts';
 import { questionOf } from '../gepetto/question.ts';
+import { rememberReverts } from '../gepetto/revert.ts';
+import type { PassMemory } from '../gepetto/swap.ts';
 import { emptyMemory } from '../gepetto/world.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { createStrategist } from '../strategy/strategist.ts';
@@ -58,7 +60,7 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
   });
   parts.onLookup((spec) => look.lookup(spec.server, spec.chuteId));
   const strategist = createStrategist({ clock, onOutcome: metrics.strategy });
-  let memory = emptyMemory;
+  let memory: PassMemory = { ...emptyMemory, failures: await rememberReverts({ clock, store }) };
   let heldBefore = '';
 
   async function suspectGone(validator: string, chuteId: string, version: string): Promise<void> {
@@ -105,6 +107,8 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
     tell(result);
     link.report(result.held, memory);
     if (seen) forgetFulfilled(seen);
+    // What did land is known by now.
+    if (result.failure !== undefined) throw result.failure;
     return result.again;
   }
 

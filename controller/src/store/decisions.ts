@@ -68,11 +68,12 @@ export function decisionStore(db: Database): Pick<Store, 'saveDecisions' | 'deci
   }
 
   /** Newest first; a filter without parts takes all. */
-  async function newest(limit: number, { deploymentId, chuteId, server }: DecisionFilter = {}) {
+  async function newest(limit: number, { deploymentId, chuteId, server, reason }: DecisionFilter = {}) {
     const parts = [
       deploymentId === undefined ? undefined : eq(decisions.deploymentId, deploymentId),
       chuteId === undefined ? undefined : eq(decisions.chuteId, chuteId),
       server === undefined ? undefined : eq(decisions.server, server),
+      reason === undefined ? undefined : eq(decisions.reason, reason),
     ];
     const rows = await read(limit, and(...parts));
     return rows.map(({ decision, commit, ...row }) => ({

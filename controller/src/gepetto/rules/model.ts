@@ -151,6 +151,10 @@ export function createModel({ servers, chutes, seed = 1, refuse, onLook, onRelea
     async saveDecisions() {
       step();
     },
+    async decisions() {
+      step();
+      return [];
+    },
   };
 
   const ports: PassPorts = {
