@@ -10,7 +10,11 @@ import { machine } from './machine.ts';
 
 const ticks = 200;
 const eventsPerTick = 10;
-const unlimited = { ...f.policy(), launchesPerPass: 1_000_000 };
+const unlimited = {
+  ...f.policy(),
+  launchesPerPass: 1_000_000,
+  limits: { minutes: 10, launches: null, removals: null },
+};
 
 function fullFleet(servers: number): World {
   const world = emptyFleet(servers);

@@ -42,7 +42,11 @@ export async function readDecisions(miner: Remote, query: DecisionQuery, limit: 
   return readAnswer(z.array(decisionShape), answer, 'the decisions');
 }
 
-const planShape = z.looseObject({ decisions: z.array(decisionShape), held: z.array(z.string()) });
+const planShape = z.looseObject({
+  decisions: z.array(decisionShape),
+  held: z.array(z.string()),
+  blocked: z.array(z.string()).default([]),
+});
 export type PlanAnswer = z.infer<typeof planShape>;
 
 export async function readPlan(miner: Remote): Promise<PlanAnswer> {

@@ -8,12 +8,12 @@ async function run(context: Context): Promise<undefined> {
   if (context.values.dryRun !== true) {
     throw usageError('plan only shows: the miner decides by itself', 'say so with --dry-run');
   }
-  const { decisions, held } = await readPlan(await context.miner());
+  const { decisions, held, blocked } = await readPlan(await context.miner());
   await context.out.show({
-    value: { decisions, held },
+    value: { decisions, held, blocked },
     names: decisions.map(({ deployment_id }) => deployment_id),
     table(look) {
-      const waits = held.map((sentence) => `held back: ${sentence}`);
+      const waits = [...held.map((sentence) => `held back: ${sentence}`), ...blocked];
       if (decisions.length === 0) return [...waits, 'nothing would be decided now'].join('\n');
       return [...waits, ...decisions.map((one) => decisionView(one, look))].join('\n\n');
     },

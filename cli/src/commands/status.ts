@@ -47,6 +47,7 @@ const statusShape = z.looseObject({
     )
     .default([]),
   held: z.array(z.string()),
+  blocked: z.array(z.string()).default([]),
 });
 export type StatusAnswer = z.infer<typeof statusShape>;
 
@@ -73,7 +74,7 @@ function sum(values: readonly number[]): number {
 }
 
 function view(status: StatusAnswer, look: TableLook): string {
-  const { now, servers, validators, decisions, held } = status;
+  const { now, servers, validators, decisions, held, blocked } = status;
   const used = sum(servers.map(({ gpusUsed }) => gpusUsed));
   const all = sum(servers.map(({ gpus }) => gpus));
   const rows = servers.map((one) => [
@@ -98,6 +99,7 @@ function view(status: StatusAnswer, look: TableLook): string {
     `deployments  ${phases(status)}`,
     `cost         ${cost(sum(servers.map(({ costPerHour }) => costPerHour)))} per hour`,
     ...held.map((line) => look.paint(`held back    ${line}`, 'yellow')),
+    ...blocked.map((line) => `policy       ${line}`),
     ...(rows.length > 0
       ? ['', plainTable(['SERVER', 'GPU', 'USED', 'VERIFIED', 'HEALTH', 'LOCKED', 'COST/H'], rows, look)]
       : []),

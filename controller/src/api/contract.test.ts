@@ -91,7 +91,7 @@ for (const [method, path, schema, status = 200] of answers) {
 
 test('a plan tells what would be decided and what is held back, as not committed', async (context) => {
   context.decisions.push(...decisions);
-  const { decisions: planned, held } = schemas.plan.parse(await (await context.call('GET', '/plan')).json());
+  const { decisions: planned, held, blocked } = schemas.plan.parse(await (await context.call('GET', '/plan')).json());
   assert.equal(
     planned.map(({ decision_id, commit }) => [decision_id, commit]),
     [
@@ -99,7 +99,7 @@ test('a plan tells what would be decided and what is held back, as not committed
       ['two', null],
     ],
   );
-  assert.equal(held, ['waits']);
+  assert.equal([held, blocked], [['waits'], ['too dear']]);
 });
 
 test('a body of the wrong form is answered in the shape of a problem', async ({ call }) => {

@@ -108,14 +108,14 @@ export function addDeploymentRoutes(app: FastifyInstance, options: ApiOptions): 
   const { plan } = options;
   if (plan) {
     app.get('/plan', dryRun, async (_request, reply) => {
-      const { decisions, held } = await plan();
+      const { decisions, held, blocked } = await plan();
       const rows = decisions.map((decision) => ({
         decisionId: decision.decisionId,
         decidedAt: (options.clock ?? systemClock).now(),
         decision,
         commit: undefined,
       }));
-      return sendJson(reply, { decisions: rows.map(decisionShape), held });
+      return sendJson(reply, { decisions: rows.map(decisionShape), held, blocked });
     });
   }
 

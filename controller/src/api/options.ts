@@ -54,7 +54,7 @@ export interface ApiOptions {
   /** Called when the inventory may have changed through the API. */
   changed(): void;
   /** What Gepetto would decide now, and what it would hold back; nothing is launched or written. Without it `GET /plan` is 404. */
-  plan?(): Promise<{ decisions: readonly Decision[]; held: readonly string[] }>;
+  plan?(): Promise<{ decisions: readonly Decision[]; held: readonly string[]; blocked: readonly string[] }>;
   /** Health of the member clusters; without it every server's status is `Unknown`. */
   observe?(): Pick<Observation, 'health'>;
   /** Kubeconfig (YAML or JSON text) by server name, of those that have one. Without it `GET /servers/kubeconfig` merges none. */

@@ -177,7 +177,7 @@ export const decision = name(
   }),
 );
 
-export const plan = z.strictObject({ decisions: z.array(decision), held: z.array(text) });
+export const plan = z.strictObject({ decisions: z.array(decision), held: z.array(text), blocked: z.array(text) });
 
 export const decisionQuery = z.strictObject({
   deployment_id: text.max(200).optional(),

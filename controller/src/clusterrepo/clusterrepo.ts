@@ -110,6 +110,7 @@ export async function openClusterRepo(options: ClusterRepoOptions): Promise<Open
     removeServer: main.removeServer,
     readLive: live.read,
     commitLive: live.commit,
+    propose: live.propose,
     tidy: upkeep.tidy,
     async refresh() {
       await connection?.refresh();

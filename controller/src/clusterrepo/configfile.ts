@@ -67,7 +67,9 @@ function fieldsAt(schema: z.core.$ZodType, path: readonly PropertyKey[]): string
     const inner = shape[String(first)];
     return inner ? fieldsAt(inner, rest) : [];
   }
-  return 'element' in def && first !== undefined ? fieldsAt(def.element as z.core.$ZodType, rest) : [];
+  if (first === undefined) return [];
+  if ('valueType' in def) return fieldsAt(def.valueType as z.core.$ZodType, rest);
+  return 'element' in def ? fieldsAt(def.element as z.core.$ZodType, rest) : [];
 }
 
 function valueAt(data: unknown, path: readonly PropertyKey[]): unknown {
@@ -109,7 +111,7 @@ export function checkYamlFile<T>(text: string, file: string, schema: z.ZodType<T
   if (result.success) return { value: result.data, text, problems: [] };
   const problems = result.error.issues.flatMap((issue): Problem[] => {
     if (issue.code !== 'unrecognized_keys') {
-      const found = formatFound(valueAt(data, issue.path));
+      const found = formatFound(issue.code === 'invalid_key' ? issue.path.at(-1) : valueAt(data, issue.path));
       return [
         {
           file,

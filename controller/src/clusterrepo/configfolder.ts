@@ -4,9 +4,10 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { z } from 'zod';
 import { type MinerConfig, minerConfig, type ServerConfig, serverConfig } from '../domain/config.ts';
+import { serversNamed } from '../domain/policy.ts';
 import { type CheckedFile, checkYamlFile, lineOf } from './configfile.ts';
 import { isErrno } from './files.ts';
-import { configError, formatField, formatFound, type Problem } from './problems.ts';
+import { configError, formatField, formatFound, nearest, type Problem } from './problems.ts';
 
 export interface Configuration {
   config: MinerConfig;
@@ -52,6 +53,19 @@ function checkValidators({ value, text }: CheckedFile<MinerConfig>): Problem[] {
       { file: minerFile, line: lineOf(text, path), field: formatField(path), found, allowed: 'each validator once' },
     ];
   });
+}
+
+/** `files`: names of the server files, whatever is in them. */
+function checkPolicy({ value, text }: CheckedFile<MinerConfig>, files: Iterable<string>): Problem[] {
+  if (!value) return [];
+  const known = new Set([...files].map((file) => file.slice(serversFolder.length + 1).replace(/\.ya?ml$/, '')));
+  return serversNamed(value.policy)
+    .filter(({ name }) => !known.has(name))
+    .map(({ name, path }) => {
+      const guess = nearest(name, [...known]);
+      const allowed = guess ? `${guess} (is that what you mean?)` : `a server that has a file under ${serversFolder}/`;
+      return { file: minerFile, line: lineOf(text, path), field: formatField(path), found: formatFound(name), allowed };
+    });
 }
 
 function checkServer(
@@ -114,7 +128,7 @@ export function createConfigReader(): (files: ConfigFiles) => Configuration {
     };
     const servers = checkServers(files);
     const problems = [
-      ...(miner ? [...miner.problems, ...checkValidators(miner)] : [absent]),
+      ...(miner ? [...miner.problems, ...checkValidators(miner), ...checkPolicy(miner, servers.keys())] : [absent]),
       ...[...servers].flatMap(([file, one]) => [...one.problems, ...checkServer(file, one, miner?.value)]),
       ...checkAddresses(servers),
     ];

@@ -42,6 +42,8 @@ export interface LiveBranch {
   read(): Promise<LiveTree>;
   /** In smaller parts when the push takes too long: `landed` tells which decisions did when it is not all. */
   commit(batch: LiveBatch): Promise<CommittedTree>;
+  /** On branch `proposed`, whose tree then is that of `live` with the decisions. */
+  propose(batch: LiveBatch): Promise<string>;
 }
 
 interface Draft {
@@ -150,7 +152,7 @@ export function openLiveBranch(repository: Repository, options: LiveOptions): Li
     if (ours.length > 0) throw guardError(ours);
   }
 
-  async function commit(batch: LiveBatch): Promise<LiveTree> {
+  async function draftOn(batch: LiveBatch) {
     const head = await repository.head('live');
     if (head !== batch.base) {
       throw new MinerError('E-GIT-CONFLICT', `branch live is at ${head}, the decisions were made on ${batch.base}`, {
@@ -161,6 +163,18 @@ export function openLiveBranch(repository: Repository, options: LiveOptions): Li
     const config = await options.configAt(batch.configCommit);
     const draft = makeDraft(before, batch, config);
     demandGuarded(draft, before, config);
+    return { head, before, draft };
+  }
+
+  async function propose(batch: LiveBatch): Promise<string> {
+    const { head, draft } = await draftOn(batch);
+    const { changes, blobs } = draft;
+    const message = commitMessage(batch.decisions, batch.configCommit);
+    return repository.replace({ branch: 'proposed', base: head, changes, blobs, message, at: options.clock.now() });
+  }
+
+  async function commit(batch: LiveBatch): Promise<LiveTree> {
+    const { head, before, draft } = await draftOn(batch);
     if (draft.changes.size === 0) return liveTree(before);
     const message = commitMessage(batch.decisions, batch.configCommit);
     const { changes, blobs } = draft;
@@ -189,5 +203,6 @@ export function openLiveBranch(repository: Repository, options: LiveOptions): Li
   return {
     read: () => queue(async () => liveTree(await tree.at(await repository.head('live')))),
     commit: (batch) => queue(() => commitInParts(batch, { commit, carries })),
+    propose: (batch) => queue(() => propose(batch)),
   };
 }

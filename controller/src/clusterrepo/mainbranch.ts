@@ -5,9 +5,11 @@ import type { Clock } from '../domain/clock.ts';
 import type { ServerConfig } from '../domain/config.ts';
 import { MinerError } from '../domain/errors.ts';
 import { isServerName } from '../domain/ids.ts';
+import { serversNamed } from '../domain/policy.ts';
 import type { MainTree, StrategyFile } from '../domain/ports.ts';
 import { createConfigReader, isServerFile, minerFile, serversFolder } from './configfolder.ts';
 import { makeObject } from './objects.ts';
+import { formatField } from './problems.ts';
 import type { Repository } from './repository.ts';
 import { demandServer, serverFileText } from './serverfile.ts';
 import { fileOid } from './trees.ts';
@@ -19,6 +21,7 @@ export interface MainBranch {
   /** The tree of a certain commit. */
   readAt(commit: string): Promise<MainTree>;
   writeServer(server: ServerConfig): Promise<string>;
+  /** Rejects with E-CONFIG while the policy names the server. */
   removeServer(name: string): Promise<string>;
 }
 
@@ -102,6 +105,18 @@ export function openMainBranch(repository: Repository, clock: Clock): MainBranch
     return oid && (await repository.objects.read(oid, 'blob')).toString();
   }
 
+  /** A policy that names a server without a file is a mistake: it is not made by removing the file. */
+  async function demandUnnamed(commit: string, name: string): Promise<void> {
+    const tree = await readAt(commit).catch(() => undefined);
+    const named = tree ? serversNamed(tree.config.policy).find((one) => one.name === name) : undefined;
+    if (!named) return;
+    const field = formatField(named.path);
+    throw new MinerError(
+      'E-CONFIG',
+      `${minerFile}: ${field} names server ${name}: take it out before the server is removed`,
+    );
+  }
+
   return {
     readAt,
     readLastGood,
@@ -122,8 +137,9 @@ export function openMainBranch(repository: Repository, clock: Clock): MainBranch
         throw new MinerError('E-CONFIG', `${JSON.stringify(name)} cannot be the name of a server`);
       const path = `${serversFolder}/${name}.yaml`;
       return change(async (commit) => {
-        const existing = await textAt(commit, path);
-        return existing === undefined ? undefined : { path, text: undefined, message: `Remove server ${name}\n` };
+        if ((await textAt(commit, path)) === undefined) return undefined;
+        await demandUnnamed(commit, name);
+        return { path, text: undefined, message: `Remove server ${name}\n` };
       });
     },
   };

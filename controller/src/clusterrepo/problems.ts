@@ -72,6 +72,8 @@ export function formatAllowed(issue: z.core.$ZodIssue): string {
       return `${issue.inclusive === false ? 'more than' : 'at least'} ${withUnit(issue.minimum, issue.origin)}`;
     case 'too_big':
       return `${issue.inclusive === false ? 'less than' : 'at most'} ${withUnit(issue.maximum, issue.origin)}`;
+    case 'invalid_key':
+      return issue.issues.map(formatAllowed).join(', ');
     default:
       return issue.message.replace(/^must be /, '');
   }

@@ -13,6 +13,8 @@ export interface BranchMove {
   branch: string;
   /** Commit the branch is at; undefined when it is to be made. */
   expected: string | undefined;
+  /** The branch is this program's alone: at a git host it is moved wherever it is. */
+  replaces?: boolean | undefined;
   /** Commit it shall be at; its objects are written. */
   next: string;
   /** Set together with the branch, wherever it was before. */
@@ -93,7 +95,8 @@ export function createRemotePublisher({
   return {
     async publish(move) {
       follower.demandSafe(move.branch);
-      const { branch, expected, next, tag } = move;
+      const { branch, next, tag } = move;
+      const expected = move.replaces ? ('any' as const) : move.expected;
       const refs = [{ ref: `refs/heads/${branch}`, commit: next, expected }];
       const tags = tag ? [{ ref: `refs/tags/${tag.name}`, commit: tag.commit, expected: 'any' as const }] : [];
       const outcome = await remote.push([...refs, ...tags]);

@@ -55,6 +55,11 @@ export interface Repository {
   folder(commit: string, path: string): Promise<TreeEntries>;
   /** One commit on top of `base`; rejects with E-GIT-CONFLICT when the branch is elsewhere, E-GIT-REPOSITORY when the disk refuses. */
   commit(request: CommitRequest): Promise<string>;
+  /**
+   * Make `branch` one commit on top of `base`, wherever it was before, or `base` itself when nothing changes. A branch that has that tree
+   * on that base already stays as it is. Resolves with its commit; rejects like `commit`.
+   */
+  replace(request: CommitRequest & { base: string }): Promise<string>;
   /** Run something while no commit is being made. */
   alone: Queue;
   /** Compare-and-swap of the authoritative branch, from within `alone`; rejects like `commit`. */
@@ -116,17 +121,42 @@ export async function openRepository(gitdir: string, options: RepositoryOptions)
     }
   }
 
-  async function commit({ branch, base, changes, blobs, message, at, tag }: CommitRequest): Promise<string> {
+  /** The tree of `base` with the changes, and the objects it needs. */
+  async function treeOn({ base, changes, blobs }: CommitRequest): Promise<{ oid: string; made: NewObject[] }> {
     const made = [...blobs];
     const root = await changeTree(objects, base === undefined ? undefined : await rootOf(base), changes, made);
     const tree = root ?? makeObject('tree', encodeTree(new Map()));
     if (typeof tree !== 'string') made.push(tree);
+    return { oid: typeof tree === 'string' ? tree : tree.oid, made };
+  }
+
+  function commitOn({ base, message, at }: CommitRequest, tree: string): Promise<NewObject> {
     const who = signatureLine(author, at);
-    const oid = typeof tree === 'string' ? tree : tree.oid;
-    const parents = base === undefined ? [] : [base];
-    const next = await makeCommit({ tree: oid, parents, author: who, committer: who, message });
+    return makeCommit({ tree, parents: base === undefined ? [] : [base], author: who, committer: who, message });
+  }
+
+  async function commit(request: CommitRequest): Promise<string> {
+    const { branch, base, tag } = request;
+    const { oid, made } = await treeOn(request);
+    const next = await commitOn(request, oid);
     const named = tag === undefined ? undefined : { name: tag, commit: next.oid };
     await publish([...made, next], { branch, expected: base, next: next.oid, tag: named });
+    return next.oid;
+  }
+
+  async function replace(request: CommitRequest & { base: string }): Promise<string> {
+    const { branch, base } = request;
+    const before = await readBranch(gitdir, branch);
+    const { oid, made } = await treeOn(request);
+    const move = { branch, expected: before, replaces: true };
+    if (oid === (await rootOf(base))) {
+      if (before !== base) await publish([], { ...move, next: base });
+      return base;
+    }
+    const known = before === undefined ? undefined : await commitAt(before);
+    if (before !== undefined && known?.tree === oid && known.parents.join() === base) return before;
+    const next = await commitOn(request, oid);
+    await publish([...made, next], { ...move, next: next.oid });
     return next.oid;
   }
 
@@ -154,5 +184,6 @@ export async function openRepository(gitdir: string, options: RepositoryOptions)
       return folder ? objects.readTree(folder) : new Map();
     },
     commit: (request) => alone(() => commit(request)),
+    replace: (request) => alone(() => replace(request)),
   };
 }

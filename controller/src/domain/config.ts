@@ -2,7 +2,8 @@
 // numbers in the messages, is clusterrepo's work; this is only the shape, the defaults and the rules.
 
 import { z } from 'zod';
-import { isServerName, isUuid } from './ids.ts';
+import { isServerName } from './ids.ts';
+import { policyConfig } from './policy.ts';
 
 const hotkey = z.string().regex(/^[1-9A-HJ-NP-Za-km-z]{47,48}$/, 'must be an ss58 address');
 const url = (schemes: string) => z.string().regex(new RegExp(`^(${schemes})://[^\\s/]+`), `must be a URL (${schemes})`);
@@ -14,22 +15,6 @@ export const validatorConfig = z.strictObject({
   socket: url('wss?|https?'),
 });
 export type ValidatorConfig = z.infer<typeof validatorConfig>;
-
-export const policyConfig = z.strictObject({
-  /** `paused`: nothing is deployed, removals go on. */
-  mode: z.enum(['active', 'paused']).default('active'),
-  /** USD per GPU-hour used for a server whose cost is 0, so that value stays finite. */
-  minimumHourlyCost: z.number().positive().default(0.01),
-  /** Launch tokens asked for per pass. */
-  launchesPerPass: z.int().min(1).max(1000).default(64),
-  /** Minutes after which a launch without an instance is given up. */
-  stuckLaunchMinutes: z.number().min(5).max(180).default(30),
-  /** At most this share of all deployments is removed in one pass without an explicit statement of the validator or a person. */
-  removalShare: z.number().gt(0).max(1).default(0.25),
-  /** Chutes that are never deployed. */
-  denyChutes: z.array(z.string().refine(isUuid, 'must be a chute id (UUID)')).default([]),
-});
-export type Policy = z.infer<typeof policyConfig>;
 
 export const minerConfig = z.strictObject({
   /** The miner's hotkey address; must be that of the hotkey file the controller runs with. */

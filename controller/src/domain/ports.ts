@@ -264,6 +264,7 @@ export interface ClusterRepo {
   readLastGoodMain(): Promise<MainTree>;
   /** Commit `servers/<name>.yaml` on `main`; unchanged content makes no commit. */
   writeServer(server: ServerConfig): Promise<string>;
+  /** Rejects with E-CONFIG while the policy names the server. */
   removeServer(name: string): Promise<string>;
   readLive(): Promise<LiveTree>;
   /**
@@ -272,6 +273,11 @@ export interface ClusterRepo {
    * `detail.mayLand` says that it may be written nevertheless, later.
    */
   commitLive(batch: LiveBatch): Promise<CommittedTree>;
+  /**
+   * Make branch `proposed` what `live` would be with these decisions: one commit on top of `live`, which is not touched, or `live` itself
+   * when nothing would change. What was proposed before is replaced. Resolves with its commit; rejects like `commitLive`.
+   */
+  propose(batch: LiveBatch): Promise<string>;
 }
 
 // ---- member clusters --------------------------------------------------------------------------------------------------
@@ -340,8 +346,17 @@ export interface ControllerLink {
   chute(validator: string, chuteId: string, version: string): Promise<Chute | undefined>;
   /** Fetch the feeds soon: an event said that something changed. */
   refreshFeeds(): void;
-  /** After each pass: what waits for a person, one sentence each, and what the planner remembers, for whoever plans without deciding. */
-  report(held: readonly string[], memory: unknown): void;
+  /** After each pass: for people, and for whoever plans without deciding. */
+  report(report: PassReport): void;
+}
+
+export interface PassReport {
+  /** What waits for a person, one sentence each. */
+  held: readonly string[];
+  /** What the policy kept from happening, one sentence for each rule. */
+  blocked: readonly string[];
+  /** What the planner remembers. */
+  memory: unknown;
 }
 
 export interface BootstrapRequest {

@@ -1,9 +1,9 @@
 // Which chutes may get another deployment now, and how many (gepetto.md 4.1, S4-S9).
 
 import type { Chute } from '../domain/chute.ts';
-import type { Policy } from '../domain/config.ts';
 import type { Utilization } from '../domain/ports.ts';
 import { needsLaunchToken } from '../domain/version.ts';
+import type { Allowance } from './policy.ts';
 import { isBackedOff, type JobOffer, type Memory, type World } from './world.ts';
 
 /** GB of scratch disk of an instance that is no job. */
@@ -22,6 +22,8 @@ export interface Candidate {
   room: number;
   /** Own deployments of this version now. */
   replicas: number;
+  /** With fewer than that it is placed before everything else. */
+  minimum: number;
 }
 
 /** What it is known by: job id or chute id. */
@@ -73,12 +75,11 @@ function roomFor(utilization: Utilization | undefined, { pending, uncounted }: C
   return pending > 0 ? 0 : 1;
 }
 
-export function candidatesOf(world: World, policy: Policy, memory: Memory, now: number): Candidate[] {
-  const denied = new Set(policy.denyChutes);
+export function candidatesOf(world: World, allowance: Allowance, memory: Memory, now: number): Candidate[] {
   const counts = countOf(world);
   const candidates: Candidate[] = [];
   for (const chute of world.chutes.values()) {
-    if (chute.jobOnly || chute.disabled || denied.has(chute.chuteId)) continue;
+    if (chute.jobOnly || chute.disabled) continue;
     // Validators have dropped the announce routes that older libraries need (protocol.md 6.4).
     if (!takesToken(chute)) continue;
     if (!(chute.effectiveComputeMultiplier > 0) || world.goneChutes.has(chute.chuteId)) continue;
@@ -88,7 +89,12 @@ export function candidatesOf(world: World, policy: Policy, memory: Memory, now: 
     const count = counts.get(chute.chuteId) ?? { replicas: 0, pending: 0, uncounted: 0 };
     const room = roomFor(utilization, count);
     if (room > 0) {
-      const { gpuCount } = chute;
+      const { chuteId, gpuCount } = chute;
+      const barred = allowance.bars({ chute, gpuCount });
+      if (barred) {
+        allowance.note(barred, { chute });
+        continue;
+      }
       const bountyFree = count.pending === 0;
       const { replicas } = count;
       candidates.push({
@@ -98,8 +104,9 @@ export function candidatesOf(world: World, policy: Policy, memory: Memory, now: 
         diskGb: defaultDiskGb,
         bountyFree,
         target: utilization?.targetCount ?? 1,
-        room,
+        room: Math.min(room, allowance.roomFor(chuteId)),
         replicas,
+        minimum: allowance.minimumOf(chuteId),
       });
     }
   }
@@ -107,16 +114,20 @@ export function candidatesOf(world: World, policy: Policy, memory: Memory, now: 
 }
 
 /** Rentals that may still be asked for: each has one attempt only (gepetto.md 6). */
-export function jobsOf(world: World, policy: Policy, memory: Memory, now: number): Candidate[] {
-  const denied = new Set(policy.denyChutes);
+export function jobsOf(world: World, allowance: Allowance, memory: Memory, now: number): Candidate[] {
   const taken = new Set<string>();
   for (const spec of world.desired.values()) if (spec.jobId !== undefined) taken.add(spec.jobId);
   const candidates: Candidate[] = [];
   for (const job of world.jobs?.values() ?? []) {
     const chute = world.chutes.get(job.chuteId);
-    if (!chute || chute.disabled || denied.has(job.chuteId) || world.goneChutes.has(job.chuteId)) continue;
+    if (!chute || chute.disabled || world.goneChutes.has(job.chuteId)) continue;
     if (job.attempted || taken.has(job.jobId) || job.excluded.includes(world.hotkey)) continue;
     if (!takesToken(chute) || isBackedOff(memory.refusals, job.jobId, now)) continue;
+    const barred = allowance.bars({ chute, gpuCount: job.gpuCount });
+    if (barred) {
+      allowance.note(barred, { chute });
+      continue;
+    }
     candidates.push({
       chute,
       job,
@@ -126,6 +137,7 @@ export function jobsOf(world: World, policy: Policy, memory: Memory, now: number
       target: 1,
       room: 1,
       replicas: 0,
+      minimum: 0,
     });
   }
   return candidates;

@@ -2,15 +2,16 @@
 
 import { type Advice, defaultStrategy, weightOf } from '../domain/advice.ts';
 import type { Chute } from '../domain/chute.ts';
-import type { Policy } from '../domain/config.ts';
 import type { Alternative, DeployDecision } from '../domain/decision.ts';
 import type { DeployReason } from '../domain/deployment.ts';
 import { mapPorts, podPorts } from '../domain/nodeport.ts';
+import type { Policy } from '../domain/policy.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
 import { type Candidate, keyOf } from './candidates.ts';
 import type { Site, Tenant } from './field.ts';
 import { reserve } from './fleet.ts';
 import type { Heap } from './heap.ts';
+import type { Allowance } from './policy.ts';
 import type { Memory, World } from './world.ts';
 
 const shownAlternatives = 3;
@@ -34,6 +35,7 @@ export interface FillContext {
   world: World;
   advice: Advice | undefined;
   policy: Policy;
+  allowance: Allowance;
   memory: Memory;
   now: number;
   random: Random;
@@ -45,8 +47,13 @@ export function scoreOf(chute: Chute, hourlyCost: number, policy: Policy): numbe
   return chute.effectiveComputeMultiplier / (Math.max(hourlyCost, policy.minimumHourlyCost) * chute.gpuCount);
 }
 
+function isShort({ candidate }: Option): number {
+  return candidate.replicas < candidate.minimum ? 1 : 0;
+}
+
 export function byValue(a: Option, b: Option): number {
   return (
+    isShort(b) - isShort(a) ||
     b.net / b.candidate.gpuCount - a.net / a.candidate.gpuCount ||
     (a.candidate.chute.chuteId < b.candidate.chute.chuteId ? -1 : 1)
   );

@@ -2,10 +2,10 @@
 
 import { createHash } from 'node:crypto';
 import type { Chute } from '../domain/chute.ts';
-import { type Policy, policyConfig } from '../domain/config.ts';
 import type { DeploymentLifecycle, DeploymentSpec, ObservedPod } from '../domain/deployment.ts';
 import { plainChute } from '../domain/fixtures.ts';
 import { lifecycleOf } from '../domain/lifecycle.ts';
+import { type Policy, policyConfig } from '../domain/policy.ts';
 import type { Feeds, RemoteInstance, Utilization } from '../domain/ports.ts';
 import { seededRandom, uuidFrom } from '../domain/random.ts';
 import type { Gpu, Server } from '../domain/server.ts';

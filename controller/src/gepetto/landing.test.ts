@@ -67,6 +67,7 @@ function scene(world: World, ...answers: Answer[]) {
       releaseJob: async () => undefined,
     },
     repo: {
+      propose: () => Promise.reject(new Error('nothing is proposed in mode active')),
       readLive: async () => ({ commit: 'read', deployments: new Map(live) }),
       async commitLive(batch) {
         seen.batches.push(batch.decisions.map(({ kind, spec }) => `${kind} ${spec.chuteName}`));

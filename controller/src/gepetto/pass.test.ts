@@ -56,6 +56,7 @@ function scene({ world = f.world({ chutes: [x, y] }), launch, onCommit, liveAfte
       },
     },
     repo: {
+      propose: () => Promise.reject(new Error('nothing is proposed in mode active')),
       readLive: async () => ({ commit: 'moved', deployments: liveAfterConflict ?? world.desired }),
       commitLive: async (batch) => {
         calls.batches.push(batch);

@@ -2,14 +2,16 @@
 // decision. Passes never overlap: whoever calls this runs them one after the other.
 
 import type { Advice } from '../domain/advice.ts';
-import type { Policy } from '../domain/config.ts';
 import type { Decision, DeployDecision } from '../domain/decision.ts';
-import type { ControllerLink, LiveTree, Store, StrategyFile } from '../domain/ports.ts';
+import type { Policy } from '../domain/policy.ts';
+import type { ClusterRepo, ControllerLink, LiveTree, Store, StrategyFile } from '../domain/ports.ts';
 import type { Random } from '../domain/random.ts';
+import type { Blocked } from './blocked.ts';
 import { carryOut, releaseJobs } from './carryout.ts';
 import { type Batch, type CommitPorts, commitAll, drop, idsOf, launchesOf } from './commit.ts';
 import { launchAll } from './launch.ts';
-import { type Plan, plan } from './plan.ts';
+import { type Plan, plan, planOn } from './plan.ts';
+import { propose } from './propose.ts';
 import { avoidReverted, noteReverts } from './revert.ts';
 import { rollOver } from './rolling.ts';
 import { type Settled, settle } from './settle.ts';
@@ -18,6 +20,7 @@ import type { World } from './world.ts';
 
 export interface Snapshot {
   world: World;
+  /** In force at that moment. */
   policy: Policy;
   /** Commit of `main` the policy and servers came from. */
   configCommit: string;
@@ -38,6 +41,7 @@ export interface PassPorts extends CommitPorts {
   /** Ask the owner's strategy about this world; never rejects. */
   advise?(strategy: StrategyFile | undefined, world: World): Promise<Advised | undefined>;
   link: CommitPorts['link'] & Pick<ControllerLink, 'launch'>;
+  repo: CommitPorts['repo'] & Pick<ClusterRepo, 'propose'>;
   store: CommitPorts['store'] & Pick<Store, 'decisions'>;
   /** Why nothing can be committed now, one sentence; no token is asked for then. Absent where nothing can be in the way. */
   obstacle?(): Promise<string | undefined>;
@@ -48,6 +52,10 @@ export interface PassResult {
   committed: readonly Decision[];
   refused: number;
   held: readonly string[];
+  /** What the policy kept from happening. */
+  blocked: readonly Blocked[];
+  /** Decisions that only branch `proposed` has: the mode is `dry-run`. */
+  proposed: readonly Decision[];
   /** A refusal left room, or something was learned that makes room: plan again at once. */
   again: boolean;
   /** Why something that was decided did not get onto `live`; the next pass has to wait. */
@@ -56,7 +64,7 @@ export interface PassResult {
 
 export async function runPass(ports: PassPorts, memory: PassMemory): Promise<PassResult> {
   const first = await ports.look();
-  if (!memory.unsettled) return decide(first, ports, memory);
+  if (!memory.unsettled || first.policy.mode === 'dry-run') return decide(first, ports, memory);
   const settled = await settle(first, ports, memory);
   if (settled.memory.unsettled || settled.failure !== undefined) return idle(first, ports, settled);
   const result = await decide(await ports.look(), ports, settled.memory);
@@ -83,7 +91,8 @@ function pausedResult(memory: PassMemory, planned: Plan, obstacles: readonly str
   const failures = avoidReverted(memory.failures, planned.reverted, now);
   const held = [...obstacles, ...planned.held];
   const kept = { ...memory, failures, missing: planned.memory.missing };
-  return { memory: kept, committed: [], refused: 0, held, again: false, failure: undefined };
+  const { blocked } = planned;
+  return { memory: kept, committed: [], refused: 0, held, blocked, proposed: [], again: false, failure: undefined };
 }
 
 async function decide(snapshot: Snapshot, ports: PassPorts, memory: PassMemory): Promise<PassResult> {
@@ -93,7 +102,11 @@ async function decide(snapshot: Snapshot, ports: PassPorts, memory: PassMemory):
   const world = withMemory(snapshot.world, before, memory, now);
   const advised = await ports.advise?.(snapshot.strategy, world);
   const advice = advised?.advice;
-  const planned = plan(world, policy, ports.clock, ports.random, memory, advice);
+  if (policy.mode === 'dry-run') {
+    const result = await propose({ ...snapshot, world }, advice, ports, memory);
+    return { ...result, held: heldBy(result, advised) };
+  }
+  const { planned, allowance } = planOn(world, policy, ports.clock, ports.random, memory, advice);
   await noteReverts(planned.reverted, live.commit, ports);
   let room = false;
   for (const effect of planned.effects) if (await carryOut(effect, ports)) room = true;
@@ -106,7 +119,7 @@ async function decide(snapshot: Snapshot, ports: PassPorts, memory: PassMemory):
     ports,
   );
   const pairs = memory.rolled ?? new Map();
-  const rolled = rollOver(planned, { world, policy, random: ports.random, now, pairs, advice });
+  const rolled = rollOver(planned, { world, policy, allowance, random: ports.random, now, pairs, advice });
   const removals = rolled.removals.filter(({ spec }) => live.deployments.has(spec.deploymentId));
   // Written before the commit: a crash in between must not look as if somebody had reset the branch.
   if (removals.length > 0) await ports.store.mark('removedAt', idsOf(removals), now);
@@ -137,7 +150,9 @@ async function decide(snapshot: Snapshot, ports: PassPorts, memory: PassMemory):
     },
     committed: done.committed,
     refused: launched.refused,
-    held: advised?.held === undefined ? planned.held : [...planned.held, advised.held],
+    held: heldBy(planned, advised),
+    blocked: allowance.blocked(),
+    proposed: [],
     failure: done.failure,
     again:
       room ||
@@ -145,6 +160,10 @@ async function decide(snapshot: Snapshot, ports: PassPorts, memory: PassMemory):
       (launched.refused > 0 && launched.granted.size > 0) ||
       adopted.some((id) => !memory.adopted?.has(id)),
   };
+}
+
+function heldBy({ held }: Pick<PassResult, 'held'>, advised: Advised | undefined): readonly string[] {
+  return advised?.held === undefined ? held : [...held, advised.held];
 }
 
 function goneNow({ effects }: Plan): Set<string> {

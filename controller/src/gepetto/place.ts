@@ -10,6 +10,7 @@ import { floorsOf } from './floor.ts';
 import { gainOf, termsOf } from './gain.ts';
 import { createHeap } from './heap.ts';
 import { createLadders, type Ladders } from './ladder.ts';
+import { isOfPlace, type Rule } from './policy.ts';
 import { fastestStartup, type Startup, startupOf } from './startup.ts';
 import { tuning } from './tuning.ts';
 import { type ChuteMarket, type Memory, modelKey, type SiteFacts } from './world.ts';
@@ -79,7 +80,14 @@ function startupAt(chute: Chute, market: ChuteMarket | undefined, site: Site, se
 
 function bestOption(candidate: Candidate, search: Search): Option | undefined {
   const { field, ladders, avoided, context } = search;
+  const { allowance } = context;
   const { chute, gpuCount, diskGb } = candidate;
+  const closed = allowance.bars(candidate);
+  if (closed) {
+    allowance.note(closed, candidate);
+    return undefined;
+  }
+  let barred: Rule | undefined;
   const terms = termsOf(chute, context);
   const market = context.world.market?.get(chute.chuteId);
   const badServers = avoided.pairs.get(chute.chuteId);
@@ -100,10 +108,16 @@ function bestOption(candidate: Candidate, search: Search): Option | undefined {
     for (const { site, loss: least } of rungs) {
       if (best && most - least < best.net) break;
       if (told?.veto.has(site.room.server.name)) continue;
-      if (least === 0 && !site.facts && !told?.place.size) {
-        const bit = 1 << (site.hole - gpuCount);
-        if (site.hole - gpuCount < 31 && (alike & bit) !== 0) continue;
-        if (site.room.freeDiskGb >= diskGb && isUsable(site, avoided, badServers)) alike |= bit;
+      if (least === 0) {
+        const left = site.hole - gpuCount;
+        const bit = site.facts || told?.place.size || left >= 31 ? 0 : 1 << left;
+        if ((alike & bit) !== 0) continue;
+        const refused = allowance.refusal(candidate, site, nobody.victims);
+        if (site.room.freeDiskGb >= diskGb && isUsable(site, avoided, badServers) && !isOfPlace(refused)) alike |= bit;
+        if (refused) {
+          barred = refused;
+          continue;
+        }
       }
       if (least > 0 && !pays(most, least, gpuCount * rate)) break;
       if (!isUsable(site, avoided, badServers)) continue;
@@ -120,9 +134,13 @@ function bestOption(candidate: Candidate, search: Search): Option | undefined {
       if (gain === Number.NEGATIVE_INFINITY) continue;
       if (victims.length > 0 && !pays(gain - broken, loss, gpuCount * rate)) continue;
       const option: Option = { candidate, site, victims, gain, net: gain - loss - broken, stamp: site.stamp };
-      if (!best || isBetter(option, best)) best = option;
+      if (best && !isBetter(option, best)) continue;
+      const against = victims.length > 0 ? allowance.refusal(candidate, site, victims) : undefined;
+      if (against) barred = against;
+      else best = option;
     }
   }
+  if (!best && barred) allowance.note(barred, candidate);
   return best;
 }
 
@@ -216,13 +234,16 @@ function fillOnce(
     if (!option) break;
     const { candidate, site } = option;
     // Earlier placements may have used up what this option counted on.
-    if (option.stamp !== site.stamp || !lastStays(option.victims, field)) {
+    const { allowance } = context;
+    const stale = option.stamp !== site.stamp || !lastStays(option.victims, field);
+    if (stale || allowance.refusal(candidate, site, option.victims)) {
       offer(candidate);
       continue;
     }
     const made = decide(option, options, context);
     if (!made) continue;
     placements.push(made);
+    allowance.take(made.decision.spec, made.victims);
     settle(option, made, search);
     const key = keyOf(candidate);
     const room = candidate.room - 1;

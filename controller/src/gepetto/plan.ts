@@ -3,15 +3,17 @@
 import type { Advice } from '../domain/advice.ts';
 import type { Chute } from '../domain/chute.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { Policy } from '../domain/config.ts';
 import type { DeployDecision, RemoveDecision } from '../domain/decision.ts';
 import type { DeploymentLifecycle, DeployReason } from '../domain/deployment.ts';
+import type { Policy } from '../domain/policy.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
+import type { Blocked } from './blocked.ts';
 import { candidatesOf, jobsOf } from './candidates.ts';
 import type { Effect } from './effects.ts';
 import { fieldOf } from './field.ts';
 import { floorsOf } from './floor.ts';
 import { fill } from './place.ts';
+import { type Allowance, allowanceOf } from './policy.ts';
 import { type Removal, reconcile } from './reconcile.ts';
 import { avoidReverted } from './revert.ts';
 import { backOff, failedAt, type Memory, modelKey, pairKey, reset, type World } from './world.ts';
@@ -31,24 +33,35 @@ export interface Plan {
   held: string[];
   /** What a person took out of `live`. */
   reverted: DeploymentLifecycle[];
+  /** What the policy kept from happening, by rule. */
+  blocked: Blocked[];
   memory: Memory;
 }
 
 /** Below this many, inferred removals are never held back. */
 const alwaysAllowedRemovals = 2;
 
-/** `advice`: what the owner's strategy says about this world; without it the default decides alone. */
-export function plan(
+export function plan(...given: Parameters<typeof planOn>): Plan {
+  return planOn(...given).planned;
+}
+
+/**
+ * The plan, and what the policy still allows after it to whoever goes on from there. `advice`: what the owner's strategy says about this
+ * world; without it the default decides alone.
+ */
+export function planOn(
   world: World,
   policy: Policy,
   clock: Pick<Clock, 'now'>,
   random: Random,
   memory: Memory,
   advice?: Advice,
-): Plan {
+): { planned: Plan; allowance: Allowance } {
   const now = clock.now();
   const drift = reconcile(world, policy, memory, now);
-  const { allowed, held } = capRemovals(drift.removals, world.desired.size, policy);
+  const allowance = allowanceOf(world, policy, now);
+  const share = capRemovals(drift.removals, world.desired.size, policy);
+  const allowed = allowance.admit(share.allowed);
   const bookkeeping = capVanished(drift.effects, world, policy);
   const learnt = learn({ ...memory, missing: drift.missing }, world, allowed, now);
   const next = { ...learnt, failures: avoidReverted(learnt.failures, bookkeeping.reverted, now) };
@@ -56,22 +69,18 @@ export function plan(
   const removed = new Set(allowed.map((removal) => removal.spec.deploymentId));
   const kept = new Map([...world.desired].filter(([deploymentId]) => !removed.has(deploymentId)));
   const wanted = { ...world, desired: kept };
-  const candidates =
-    policy.mode === 'paused' ? [] : [...candidatesOf(wanted, policy, next, now), ...jobsOf(wanted, policy, next, now)];
+  const found = [...candidatesOf(wanted, allowance, next, now), ...jobsOf(wanted, allowance, next, now)];
+  const candidates = policy.mode === 'paused' ? [] : found;
+  if (policy.mode === 'paused') for (const candidate of found) allowance.note('mode', candidate);
   // The rooms still hold what is being removed: its GPUs drain first.
-  const placements =
-    candidates.length === 0
-      ? []
-      : fill(candidates, fieldOf(world, now, removed, floorsOf(candidates, world, advice), advice), {
-          world,
-          advice,
-          policy,
-          memory: next,
-          now,
-          random,
-          reasonFor: (chute) => reasonFor(chute, rolled),
-        });
-  return {
+  const floors = floorsOf(candidates, world, advice);
+  const field = candidates.length === 0 ? undefined : fieldOf(world, now, removed, floors, advice);
+  if (field) allowance.protect(field.spare);
+  const context = { world, advice, policy, allowance, memory: next, now, random };
+  const placements = field
+    ? fill(candidates, field, { ...context, reasonFor: (chute) => reasonFor(chute, rolled) })
+    : [];
+  const made: Plan = {
     removals: allowed.map(({ spec, reason, because }) => ({
       kind: 'remove',
       decisionId: uuidFrom(random),
@@ -93,10 +102,12 @@ export function plan(
         })),
       })),
     effects: bookkeeping.effects,
-    held: [...held, ...bookkeeping.held],
+    held: [...share.held, ...bookkeeping.held],
     reverted: bookkeeping.reverted,
+    blocked: allowance.blocked(),
     memory: next,
   };
+  return { planned: made, allowance };
 }
 
 /** Mass removal on absence alone stops and asks (design 3.11). */

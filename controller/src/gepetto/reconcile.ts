@@ -1,8 +1,8 @@
 // Drift between what git wants, what the clusters run and what the validator knows, as removals and effects (gepetto.md 5). A removal
 // needs evidence: an explicit statement, or absence in two snapshots newer than the object plus a grace. Silence removes nothing.
 
-import type { Policy } from '../domain/config.ts';
 import type { DeploymentLifecycle, DeploymentSpec, ObservedPod } from '../domain/deployment.ts';
+import type { Policy } from '../domain/policy.ts';
 import { type AbsentTwice, effectsOf } from './bookkeeping.ts';
 import { contestedGpus } from './contested.ts';
 import type { Effect } from './effects.ts';

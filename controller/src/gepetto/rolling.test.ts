@@ -4,7 +4,7 @@ import type { Chute } from '../domain/chute.ts';
 import { seededRandom } from '../domain/random.ts';
 import type { Server } from '../domain/server.ts';
 import * as f from './fixtures.ts';
-import { type Plan, plan } from './plan.ts';
+import { type Plan, planOn } from './plan.ts';
 import { rollOver } from './rolling.ts';
 import { backOff, emptyMemory, type Memory, pairKey, type World } from './world.ts';
 
@@ -35,8 +35,8 @@ function outcome(given: Given): string[] {
   const base = f.world({ chutes: [chute], servers, running: [old], utilization }, { rollingInstances });
   const world = change ? change(base) : base;
   const policy = f.policy(given.policy);
-  const made = plan(world, policy, { now: () => f.now }, seededRandom(1), memory);
-  const context = { world, policy, random: seededRandom(2), now: f.now, pairs };
+  const { planned: made, allowance } = planOn(world, policy, { now: () => f.now }, seededRandom(1), memory);
+  const context = { world, policy, allowance, random: seededRandom(2), now: f.now, pairs };
   const result = rollOver(planned ? planned(made) : made, context);
   return [
     ...result.deploys.map(({ spec }) => `+ ${spec.version}@${spec.server} :${spec.ports.map(({ port }) => port)}`),

@@ -3,12 +3,13 @@
 
 import type { Advice } from '../domain/advice.ts';
 import type { Chute } from '../domain/chute.ts';
-import type { Policy } from '../domain/config.ts';
 import type { DeployDecision, RemoveDecision } from '../domain/decision.ts';
 import { allocateNodePorts, mapPorts, podPorts } from '../domain/nodeport.ts';
+import type { Policy } from '../domain/policy.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
 import { type Room, reserve, roomOf } from './fleet.ts';
 import type { Plan, Preemption } from './plan.ts';
+import type { Allowance } from './policy.ts';
 import { isBackedOff, pairKey, type World } from './world.ts';
 
 export interface RollOver {
@@ -23,6 +24,8 @@ export interface RollOver {
 export interface RollContext {
   world: World;
   policy: Policy;
+  /** As the plan left it. */
+  allowance: Allowance;
   random: Random;
   now: number;
   pairs: ReadonlyMap<string, string>;
@@ -30,7 +33,7 @@ export interface RollContext {
 }
 
 export function rollOver(planned: Plan, context: RollContext): RollOver {
-  const { world, policy } = context;
+  const { world, policy, allowance } = context;
   const result: RollOver = {
     removals: planned.removals.filter(({ reason }) => reason !== 'rolling-update'),
     deploys: [...planned.deploys],
@@ -53,7 +56,11 @@ export function rollOver(planned: Plan, context: RollContext): RollOver {
     }
     if (!chute || policy.mode === 'paused') continue;
     if (isBackedOff(planned.memory.refusals, old.chuteId, context.now)) continue;
-    if (policy.denyChutes.includes(old.chuteId)) continue;
+    const barred = allowance.bars({ chute, gpuCount: chute.gpuCount });
+    if (barred && barred !== 'chutes.maximum') {
+      allowance.note(barred, { chute });
+      continue;
+    }
     const beside = adopt(result.deploys, chute, pairs) ?? deployBeside(chute, removal, rooms, planned, context);
     if (beside) {
       if (!result.deploys.includes(beside)) result.deploys.push(beside);
@@ -63,6 +70,7 @@ export function rollOver(planned: Plan, context: RollContext): RollOver {
     const health = world.health.get(old.server)?.state;
     if (health !== 'healthy') continue;
     const deploy = inPlace(chute, removal, rooms, context);
+    if (deploy === 'kept') continue;
     if (deploy) result.swaps.push({ deploy, victims: [removal] });
     else result.removals.push(removal);
   }
@@ -112,8 +120,12 @@ function deployBeside(
     if (isBackedOff(memory.failures, pairKey(chute.chuteId, server.name), context.now)) continue;
     const model = chute.supportedGpus.find((one) => (room.freeGpus.get(one)?.length ?? 0) >= chute.gpuCount);
     if (model === undefined) continue;
+    if (context.allowance.refusal({ chute, gpuCount: chute.gpuCount }, { room, model }, [])) continue;
     const reserved = reserve(room, model, chute.gpuCount, podPorts(chute, false).length, old.diskGb);
-    if (reserved) return decisionFor(chute, room, reserved.gpuIds, reserved.nodePorts, old.diskGb, context);
+    if (!reserved) continue;
+    const deploy = decisionFor(chute, room, reserved.gpuIds, reserved.nodePorts, old.diskGb, context);
+    context.allowance.take(deploy.spec, []);
+    return deploy;
   }
   return undefined;
 }
@@ -122,21 +134,34 @@ function suits(chute: Chute, { server }: Room): boolean {
   return server.tee === chute.tee && server.validator === chute.validator;
 }
 
-/** On the GPUs of the old version, with node ports of its own: the old Service may outlive its pod by a moment. */
+/**
+ * On the GPUs of the old version, with node ports of its own: the old Service may outlive its pod by a moment. `kept`: the policy lets
+ * nothing start there any more, so the old version stays until the validator ends it.
+ */
 function inPlace(
   chute: Chute,
-  { spec: old }: RemoveDecision,
+  removal: RemoveDecision,
   rooms: ReadonlyMap<string, Room>,
   context: RollContext,
-): DeployDecision | undefined {
+): DeployDecision | 'kept' | undefined {
+  const { spec: old } = removal;
   const room = rooms.get(old.server);
   if (!room || !suits(chute, room) || old.gpuIds.length < chute.gpuCount) return undefined;
   const models = new Set(room.server.gpus.filter(({ gpuId }) => old.gpuIds.includes(gpuId)).map(({ model }) => model));
   if (![...models].every((model) => chute.supportedGpus.includes(model))) return undefined;
+  const { allowance } = context;
+  const place = { room, model: [...models][0] ?? '' };
+  const refused = allowance.refusal({ chute, gpuCount: chute.gpuCount }, place, [removal], true);
+  if (refused) {
+    allowance.note(refused, { chute });
+    return 'kept';
+  }
   const nodePorts = allocateNodePorts(room.takenPorts, podPorts(chute, false).length);
   if (!nodePorts) return undefined;
   for (const port of nodePorts) room.takenPorts.add(port);
-  return decisionFor(chute, room, old.gpuIds.slice(0, chute.gpuCount), nodePorts, old.diskGb, context);
+  const deploy = decisionFor(chute, room, old.gpuIds.slice(0, chute.gpuCount), nodePorts, old.diskGb, context);
+  allowance.take(deploy.spec, [removal], true);
+  return deploy;
 }
 
 function decisionFor(

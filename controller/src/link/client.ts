@@ -136,7 +136,8 @@ export async function connectLink(options: LinkClientOptions): Promise<LinkClien
       chute: async (validator, chuteId, version) =>
         (await ask('chute', { validator, chuteId, version })) as Chute | undefined,
       refreshFeeds: () => void ask('refresh', {}).catch(warn),
-      report: (held, memory) => void ask('report', { held: [...held], memory }).catch(warn),
+      report: ({ held, blocked, memory }) =>
+        void ask('report', { held: [...held], blocked: [...blocked], memory }).catch(warn),
     },
     silentFor,
     async close() {

@@ -53,7 +53,7 @@ export const requests = {
   'release-job': z.object({ validator: text, jobId: text }),
   chute: z.object({ validator: text, chuteId: text, version: text }),
   refresh: z.object({}),
-  report: z.object({ held: z.array(z.string()), memory: z.unknown() }),
+  report: z.object({ held: z.array(z.string()), blocked: z.array(z.string()).default([]), memory: z.unknown() }),
 } as const;
 
 export type RequestName = keyof typeof requests;

@@ -98,7 +98,7 @@ export async function serveLink({ link, token, log, host, port }: LinkServerOpti
     'release-job': ({ validator, jobId }) => link.releaseJob(validator, jobId),
     chute: ({ validator, chuteId, version }) => link.chute(validator, chuteId, version),
     refresh: () => link.refreshFeeds(),
-    report: ({ held, memory }) => link.report(held, memory),
+    report: ({ held, blocked, memory }) => link.report({ held, blocked, memory }),
   };
 
   function addRequest<N extends RequestName>(name: N): void {

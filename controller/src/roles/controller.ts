@@ -6,7 +6,7 @@ import { createApi } from '../api/server.ts';
 import type { BusHealth } from '../bus/redis.ts';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
-import type { ClusterRepo, ControllerLink, EventBus, Store } from '../domain/ports.ts';
+import type { ClusterRepo, ControllerLink, EventBus, PassReport, Store } from '../domain/ports.ts';
 import { systemRandom } from '../domain/random.ts';
 import { plan } from '../gepetto/plan.ts';
 import type { PassMemory } from '../gepetto/swap.ts';
@@ -131,8 +131,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
   });
 
   let serverIds: ReadonlyMap<string, string> = new Map();
-  let held: readonly string[] = [];
-  let memory: PassMemory = emptyMemory;
+  let told: PassReport = { held: [], blocked: [], memory: emptyMemory };
   let sweepDue = 0;
   let pruneDue = 0;
   const rememberChutes = createChuteKeeper(store);
@@ -157,15 +156,22 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
       hotkey: signer.address,
       snapshot: await look.snapshot(),
       decisions: await store.decisions(shownDecisions),
-      held: [...held, ...inventory.held()],
+      held: [...told.held, ...inventory.held()],
+      blocked: told.blocked,
       connected: validators.connected,
     });
   }
 
   async function dryRun() {
     const { world, policy } = await look.snapshot();
+    const memory = told.memory as PassMemory;
     const planned = plan(world, policy, clock, systemRandom, memory, memory.advice);
-    return { decisions: [...planned.removals, ...planned.deploys], held: planned.held };
+    const swaps = planned.preemptions.flatMap(({ victims, deploy }) => [...victims, deploy]);
+    return {
+      decisions: [...planned.removals, ...swaps, ...planned.deploys],
+      held: planned.held,
+      blocked: planned.blocked.map(({ sentence }) => sentence),
+    };
   }
 
   const api = createApi({
@@ -229,9 +235,8 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
         return client ? client.chute(chuteId, version) : Promise.reject(new Error(`no validator ${validator}`));
       },
       refreshFeeds: validators.refresh,
-      report(sentences, remembered) {
-        held = sentences;
-        memory = remembered as PassMemory;
+      report(report) {
+        told = report;
       },
     },
     async stop() {

@@ -61,7 +61,7 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
   parts.onLookup((spec) => look.lookup(spec.server, spec.chuteId));
   const strategist = createStrategist({ clock, onOutcome: metrics.strategy });
   let memory: PassMemory = { ...emptyMemory, failures: await rememberReverts({ clock, store }) };
-  let heldBefore = '';
+  const told = { held: '', blocked: '', proposed: '' };
 
   async function suspectGone(validator: string, chuteId: string, version: string): Promise<void> {
     try {
@@ -105,7 +105,7 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
     memory = result.memory;
     for (const jobId of result.memory.attempted ?? []) offers.attempt(jobId, clock.now());
     tell(result);
-    link.report(result.held, memory);
+    link.report({ held: result.held, blocked: result.blocked.map(({ sentence }) => sentence), memory });
     if (seen) forgetFulfilled(seen);
     // What did land is known by now.
     if (result.failure !== undefined) throw result.failure;
@@ -121,8 +121,12 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
       log.info({ deploymentId, reason }, `${decision.kind} ${chuteName} on ${server}`);
     }
     const held = result.held.join('; ');
-    if (held && held !== heldBefore) log.error(held);
-    heldBefore = held;
+    if (held && held !== told.held) log.error(held);
+    const blocked = result.blocked.map(({ sentence }) => sentence).join('; ');
+    if (blocked && blocked !== told.blocked) log.info(blocked);
+    const proposed = result.proposed.map(({ kind, spec }) => `${kind} ${spec.chuteName} on ${spec.server}`).join(', ');
+    if (proposed && proposed !== told.proposed) log.info(`proposed on branch proposed: ${proposed}`);
+    Object.assign(told, { held, blocked, proposed });
   }
 
   function forgetFulfilled({ world }: Snapshot): void {

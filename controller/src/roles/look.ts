@@ -3,13 +3,14 @@
 import type { Chute } from '../domain/chute.ts';
 import type { Clock } from '../domain/clock.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
+import { policyAt } from '../domain/policy.ts';
 import type { ClusterRepo, ControllerLink, MainTree, Store } from '../domain/ports.ts';
 import type { Server } from '../domain/server.ts';
 import type { OfferBook } from '../gepetto/offers.ts';
 import type { Snapshot } from '../gepetto/pass.ts';
 import type { World } from '../gepetto/world.ts';
 
-/** Rows of deployments that went this recently still tell why the next one is made. */
+/** Rows of deployments that went this recently still tell why the next one is made; those of the policy's window count in its caps. */
 const rememberGoneMs = 600_000;
 
 export interface LookParts {
@@ -73,7 +74,7 @@ export async function createLook(parts: LookParts): Promise<Look> {
     // Live is read last: a manifest that it names has its row by then.
     const [rows, lifecycles] = await Promise.all([
       store.servers(),
-      store.lifecycles(parts.clock.now() - rememberGoneMs),
+      store.lifecycles(parts.clock.now() - Math.max(rememberGoneMs, config.policy.limits.minutes * 60_000)),
     ]);
     const feeds = parts.feeds();
     const { pods, health } = parts.observe();
@@ -97,7 +98,8 @@ export async function createLook(parts: LookParts): Promise<Look> {
       ),
       ...(parts.offers && { jobs: parts.offers.open(parts.clock.now(), chutes) }),
     };
-    return { world: last, policy: config.policy, configCommit: commit, live, strategy };
+    const policy = policyAt(config.policy, parts.clock.now());
+    return { world: last, policy, configCommit: commit, live, strategy };
   }
 
   return {

@@ -235,6 +235,7 @@ test('the status tells servers, deployments with their phase, and decisions with
       },
     ],
     held: ['waits'],
+    blocked: [],
     connected: () => true,
   });
   assert.equal(status.servers[0], {

@@ -37,6 +37,8 @@ export interface Status {
   }[];
   /** What waits for a person. */
   held: readonly string[];
+  /** What the policy kept from happening in the last pass, one sentence for each rule. */
+  blocked: readonly string[];
 }
 
 export interface StatusParts {
@@ -45,10 +47,11 @@ export interface StatusParts {
   snapshot: Snapshot;
   decisions: readonly StoredDecision[];
   held: readonly string[];
+  blocked: readonly string[];
   connected: (validator: string) => boolean;
 }
 
-export function statusOf({ now, hotkey, snapshot, decisions, held, connected }: StatusParts): Status {
+export function statusOf({ now, hotkey, snapshot, decisions, held, blocked, connected }: StatusParts): Status {
   const { world, policy, live, configCommit } = snapshot;
   const used = new Map<string, number>();
   for (const spec of world.desired.values()) used.set(spec.server, (used.get(spec.server) ?? 0) + spec.gpuIds.length);
@@ -89,6 +92,7 @@ export function statusOf({ now, hotkey, snapshot, decisions, held, connected }: 
       commit,
     })),
     held,
+    blocked,
   };
 }
 

@@ -86,6 +86,7 @@ const status: Status = {
     },
   ],
   held: ['many look lost'],
+  blocked: [],
 };
 
 const report: Report = {

@@ -1,7 +1,7 @@
 // The production planner as a strategy of the trace: each snapshot becomes a world, each decision an action.
 
-import { policyConfig } from '@miner/controller/domain/config.ts';
 import type { DeployDecision } from '@miner/controller/domain/decision.ts';
+import { policyConfig } from '@miner/controller/domain/policy.ts';
 import { seededRandom } from '@miner/controller/domain/random.ts';
 import { plan } from '@miner/controller/gepetto/plan.ts';
 import { backOff, emptyMemory, holdOff, type Memory } from '@miner/controller/gepetto/world.ts';
@@ -10,7 +10,11 @@ import { createWorldBuilder } from './gepetto-world.ts';
 import type { Action, DeployAction, Snapshot, TraceStrategy } from './protocol.ts';
 
 /** Tokens cost nothing in a trace, so a pass may ask for as many as there are places. */
-const policy = policyConfig.parse({ launchesPerPass: 1000, stuckLaunchMinutes: 180 });
+const policy = policyConfig.parse({
+  launchesPerPass: 1000,
+  stuckLaunchMinutes: 180,
+  limits: { launches: null, removals: null },
+});
 const unreachableMs = 30_000;
 
 function deployOf({ spec }: DeployDecision): DeployAction {

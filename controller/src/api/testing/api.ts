@@ -165,7 +165,11 @@ function createOptions(context: Context): ApiOptions {
       },
     },
     status: async () => ({ hotkey: miner.address }),
-    plan: async () => ({ decisions: context.decisions.map(({ decision }) => decision), held: ['waits'] }),
+    plan: async () => ({
+      decisions: context.decisions.map(({ decision }) => decision),
+      held: ['waits'],
+      blocked: ['too dear'],
+    }),
     undeploy: (ids) => {
       done.push(`undeploy ${ids.join(' ')}`);
     },

@@ -209,6 +209,7 @@ export function createModel({ servers, chutes, seed = 1, refuse, onLook, onRelea
       },
     },
     repo: {
+      propose: () => Promise.reject(new Error('nothing is proposed in mode active')),
       async readLive() {
         step();
         return { commit: String(commits), deployments: new Map(live) };
