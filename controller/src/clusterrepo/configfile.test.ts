@@ -32,7 +32,10 @@ test('a valid file gives the value with its defaults', () => {
 
 test('a problem names file, line, field, what was found and what is allowed', () => {
   const cases: [string, string][] = [
-    [`${head}policy:\n  mode: activ\n`, 'miner.yaml:8: policy.mode: found "activ", allowed: "active", "paused"'],
+    [
+      `${head}policy:\n  mode: activ\n`,
+      'miner.yaml:8: policy.mode: found "activ", allowed: "active", "paused", "dry-run"',
+    ],
     [`${head}policy:\n  launchesPerPass: 0\n`, 'miner.yaml:8: policy.launchesPerPass: found 0, allowed: at least 1'],
     [
       `${head}policy:\n  launchesPerPass: 1.5\n`,

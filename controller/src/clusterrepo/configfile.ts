@@ -141,7 +141,7 @@ export function checkYamlFile<T>(text: string, file: string, schema: z.ZodType<T
 
 /**
  * The value of a YAML file. Throws E-CONFIG with all problems, each as `miner.yaml:12: policy.mode: found "activ", allowed: "active",
- * "paused"`; `detail.problems` has them as data.
+ * "paused", "dry-run"`; `detail.problems` has them as data.
  */
 export function parseYamlFile<T>(text: string, path: string, schema: z.ZodType<T>): T {
   const { value, problems } = checkYamlFile(text, path, schema);
