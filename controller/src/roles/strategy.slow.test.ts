@@ -45,6 +45,7 @@ function portsOn(repo: ClusterRepo): PassPorts {
       linkInstance: async () => true,
       markInstance: async () => true,
       saveDecisions: async () => {},
+      decisions: async () => [],
     },
     report: (message) => assert.unreachable(message),
   };
