@@ -93,6 +93,31 @@ test('a change at the controller wakes Gepetto with the new view', async () => {
   await close();
 });
 
+test('each half of the view is written out once for each of its changes, however many look', async () => {
+  const written = { feeds: 0, pods: 0 };
+  const counted = <T extends object>(value: T, half: keyof typeof written): T =>
+    Object.defineProperty({ ...value }, 'toJSON', { value: () => ({ ...value, n: ++written[half] }) });
+  const [[validator, feeds] = ['', undefined]] = world.feeds;
+  assert.ok(feeds);
+  const { link, change } = fakeController();
+  const shown = new Map([[validator, counted(feeds, 'feeds')]]);
+  const server = await serveLink({
+    link: { ...link, feeds: () => new Map(shown) },
+    token: 'secret',
+    log: quiet,
+    host: '127.0.0.1',
+    port: 0,
+  });
+  const options = { url: server.url, token: 'secret', clock: { now: () => f.now }, pause: systemClock, log: quiet };
+  const clients = await Promise.all([connectLink(options), connectLink(options), connectLink(options)]);
+  for (let n = 1; n <= 3; n++) {
+    change(Array.from({ length: n }, (_, i) => (i === 0 ? counted(f.pod(spec), 'pods') : f.pod(spec))));
+    await eventually(() => clients.every(({ link: seen }) => seen.observe().pods.length === n));
+  }
+  assert.equal(written, { feeds: 1, pods: 3 });
+  await Promise.all([...clients.map((client) => client.close()), server.close()]);
+});
+
 test('every request reaches the controller as it was made', async () => {
   const { client, calls, close } = await scene();
   assert.equal(await client.link.launch([spec]), [{ granted: true, configId: 'cfg' }]);

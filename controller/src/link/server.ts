@@ -25,15 +25,22 @@ export interface LinkServer {
 const longestWaitMs = 20_000;
 const bodyLimit = 32 * 2 ** 20;
 
-/** Text of one half of the view, with a tag that changes when the text does. */
-function tagged(read: () => unknown, boot: string) {
+/**
+ * Text of one half of the view, with a tag that changes when the text does. What it is made of is replaced, never changed in place, so it
+ * is written out again only when one of these parts is another.
+ */
+function tagged<T>(read: () => T, partsOf: (value: T) => unknown[], boot: string) {
+  let parts: readonly unknown[] | undefined;
   let text = '';
   let count = 0;
   return () => {
-    const now = encode(read());
-    if (now !== text) {
-      text = now;
-      count += 1;
+    const value = read();
+    const now = partsOf(value);
+    if (!parts || now.length !== parts.length || now.some((part, i) => part !== parts?.[i])) {
+      parts = now;
+      const next = encode(value);
+      if (next !== text) count += 1;
+      text = next;
     }
     return { tag: `${boot}-${count}`, text };
   };
@@ -41,8 +48,8 @@ function tagged(read: () => unknown, boot: string) {
 
 export async function serveLink({ link, token, log, host, port }: LinkServerOptions): Promise<LinkServer> {
   const boot = randomUUID();
-  const feeds = tagged(link.feeds, boot);
-  const observation = tagged(link.observe, boot);
+  const feeds = tagged(link.feeds, (byValidator) => [...byValidator].flat(), boot);
+  const observation = tagged(link.observe, ({ pods, health }) => [...pods, ...[...health].flat()], boot);
   const waiting = new Set<() => void>();
   let closing = false;
   function wakeAll(): void {
