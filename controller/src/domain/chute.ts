@@ -36,6 +36,8 @@ export interface Chute {
   effectiveComputeMultiplier: number;
   /** Amount of the open bounty, 0 for none. */
   bounty: number;
+  /** Factors of the multiplier that come and go, as far as the validator tells them apart; not stored. */
+  boosts?: { urgency?: number; bounty?: number };
 }
 
 const id = z.string().refine(isUuid, 'must be a UUID');
@@ -63,7 +65,18 @@ const feedItem = z.object({
     .nullish(),
   effective_compute_multiplier: z.number().nullish(),
   bounty: z.union([z.number(), z.object({ amount: z.number() })]).nullish(),
+  compute_multiplier_factors: z.record(z.string(), z.unknown()).nullish(),
 });
+
+/** A factor of the multiplier is called with or without `_boost`. */
+function boostsOf(factors: Readonly<Record<string, unknown>>): NonNullable<Chute['boosts']> {
+  const named = (name: string) => factors[name] ?? factors[`${name}_boost`];
+  const [urgency, bounty] = [named('urgency'), named('bounty')];
+  return {
+    ...(typeof urgency === 'number' && urgency > 0 && { urgency }),
+    ...(typeof bounty === 'number' && bounty > 0 && { bounty }),
+  };
+}
 
 function jobPorts(jobs: z.infer<typeof feedItem>['jobs']): ChutePort[] {
   const ports = new Map<string, ChutePort>();
@@ -96,5 +109,6 @@ export function parseChute(item: unknown, validator: string): Chute {
     jobPorts: jobPorts(raw.jobs),
     effectiveComputeMultiplier: raw.effective_compute_multiplier ?? 1,
     bounty: typeof raw.bounty === 'number' ? raw.bounty : (raw.bounty?.amount ?? 0),
+    ...(raw.compute_multiplier_factors && { boosts: boostsOf(raw.compute_multiplier_factors) }),
   };
 }

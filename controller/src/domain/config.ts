@@ -46,5 +46,8 @@ export const serverConfig = z.strictObject({
   gpuShortRef: z.string().regex(/^[a-z0-9_]+$/, 'must be a short ref such as h100_sxm'),
   agentApi: url('https?'),
   locked: z.boolean().default(false),
+  /** What it downloads at, Mbit/s, and reads from its disk, GB/s; estimated where nobody says. */
+  netMbps: z.number().positive().optional(),
+  diskReadGbps: z.number().positive().optional(),
 });
 export type ServerConfig = z.infer<typeof serverConfig>;

@@ -177,6 +177,15 @@ test('job ports are merged, http counts as TCP, all that is not tcp or http as U
   ]);
 });
 
+test('the factors of the multiplier that come and go are read under both of their names, and may be absent or odd', () => {
+  const boosts = (factors: unknown) =>
+    parseChute({ ...catalogue[0], compute_multiplier_factors: factors }, validator).boosts;
+  assert.equal(boosts({ base: 4, urgency: 2, bounty: 1.5 }), { urgency: 2, bounty: 1.5 });
+  assert.equal(boosts({ urgency_boost: 2, bounty_boost: 1.5 }), { urgency: 2, bounty: 1.5 });
+  assert.equal(boosts({ urgency: 'high', bounty: 0 }), {});
+  assert.is(boosts(null), undefined);
+});
+
 test('the fifteen reasons are known, others are dropped, a bad payload of a known one is an error', () => {
   assert.is(eventReasons.length, 15);
   assert.is(parseValidatorEvent({ reason: 'instance_disabled', data: {} }, validator), undefined);

@@ -2,6 +2,8 @@
 // the chute pays then. Pure; ages in hours since activation, pay in multiplier-hours.
 
 const frozenHours = 2;
+/** So long after activation an instance earns what it got then. */
+export const frozenMs = frozenHours * 3_600_000;
 const easedHours = 8;
 /** Share of the multiplier that the time from instance to activation earns. */
 export const startupShare = 0.3;

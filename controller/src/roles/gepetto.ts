@@ -17,6 +17,7 @@ import type { PassMemory } from '../gepetto/swap.ts';
 import { emptyMemory } from '../gepetto/world.ts';
 import type { Metrics } from '../metrics/metrics.ts';
 import { createStrategist } from '../strategy/strategist.ts';
+import { createGoneQuestions } from './gone.ts';
 import { createLook, emptyHints } from './look.ts';
 import { startLoop } from './loop.ts';
 import { restoreOffers } from './rentals.ts';
@@ -63,25 +64,7 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
   let memory: PassMemory = { ...emptyMemory, failures: await rememberReverts({ clock, store }) };
   const told = { held: '', blocked: '', proposed: '' };
 
-  async function suspectGone(validator: string, chuteId: string, version: string): Promise<void> {
-    try {
-      if ((await link.chute(validator, chuteId, version)) === undefined) hints.goneChutes.add(chuteId);
-      loop.wake();
-    } catch (error) {
-      log.warn({ chuteId }, `not known whether the chute is gone: ${messageOf(error)}`);
-    }
-  }
-
-  /** A chute that left the feed without a word is asked about by name: silence is no statement. */
-  function askAboutMissing({ world }: Snapshot): void {
-    const asked = new Set<string>();
-    for (const spec of world.desired.values()) {
-      const known = world.chutes.has(spec.chuteId) || world.goneChutes.has(spec.chuteId) || asked.has(spec.chuteId);
-      if (known || world.feeds.get(spec.validator)?.chutes.fetchedAt === undefined) continue;
-      asked.add(spec.chuteId);
-      void suspectGone(spec.validator, spec.chuteId, spec.version);
-    }
-  }
+  const questions = createGoneQuestions({ link, gone: hints.goneChutes, clock, wake: () => loop.wake(), log });
 
   async function pass(): Promise<boolean> {
     let seen: Snapshot | undefined;
@@ -91,7 +74,7 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
         random: systemRandom,
         async look() {
           seen = await look.snapshot();
-          askAboutMissing(seen);
+          questions.askAbout(seen.world);
           return seen;
         },
         advise: (strategy, world) => strategist.advise(strategy, () => questionOf(world, clock.now())),
@@ -152,7 +135,7 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
     refresh: link.refreshFeeds,
     offers,
     rolling: (instanceId: string) => hints.rollingInstances.add(instanceId),
-    suspectGone: (validator: string, chuteId: string, version: string) => void suspectGone(validator, chuteId, version),
+    suspectGone: (...said: Parameters<typeof questions.suspect>) => void questions.suspect(...said),
   };
   const unsubscribe = bus.subscribe(async (event) => {
     try {

@@ -2,6 +2,7 @@
 
 import type { Chute } from '../domain/chute.ts';
 import type { Clock } from '../domain/clock.ts';
+import type { DeploymentLifecycle } from '../domain/deployment.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
 import { policyAt } from '../domain/policy.ts';
 import type { ClusterRepo, ControllerLink, MainTree, Store } from '../domain/ports.ts';
@@ -9,9 +10,12 @@ import type { Server } from '../domain/server.ts';
 import type { OfferBook } from '../gepetto/offers.ts';
 import type { Snapshot } from '../gepetto/pass.ts';
 import type { World } from '../gepetto/world.ts';
+import { cooldownsOf, createFirstMultipliers, marketOf } from './market.ts';
+import { createSites } from './sites.ts';
 
 /** Rows of deployments that went this recently still tell why the next one is made; those of the policy's window count in its caps. */
 const rememberGoneMs = 600_000;
+const dayMs = 86_400_000;
 
 export interface LookParts {
   hotkey: string;
@@ -49,6 +53,10 @@ export async function createLook(parts: LookParts): Promise<Look> {
   let main = await repo.readLastGoodMain();
   let last: World | undefined;
   let complaint: string | undefined;
+  let recalled = false;
+  let history: readonly DeploymentLifecycle[] = [];
+  const sitesOf = createSites();
+  const firstMultipliersOf = createFirstMultipliers();
 
   async function freshMain(): Promise<MainTree> {
     try {
@@ -69,6 +77,20 @@ export async function createLook(parts: LookParts): Promise<Look> {
     return main;
   }
 
+  /** Old rows tell once what was loaded on the servers. Nobody waits for so many: without them a start is only estimated too long. */
+  function recall(since: number): void {
+    if (recalled) return;
+    recalled = true;
+    store.lifecycles(since).then(
+      (rows) => {
+        history = rows;
+      },
+      () => {
+        recalled = false;
+      },
+    );
+  }
+
   async function snapshot(): Promise<Snapshot> {
     const { config, commit, servers: configured, strategy } = await freshMain();
     // Live is read last: a manifest that it names has its row by then.
@@ -80,6 +102,10 @@ export async function createLook(parts: LookParts): Promise<Look> {
     const { pods, health } = parts.observe();
     const live = await repo.readLive();
     const chutes = await chutesOf(feeds, store);
+    const now = parts.clock.now();
+    const cacheDays = config.cache.maxAgeDays;
+    recall(now - cacheDays * dayMs);
+    const byId = new Map(lifecycles.map((row) => [row.deploymentId, row]));
     for (const chuteId of hints.goneChutes) if (chutes.has(chuteId)) hints.goneChutes.delete(chuteId);
     last = {
       hotkey: parts.hotkey,
@@ -88,7 +114,7 @@ export async function createLook(parts: LookParts): Promise<Look> {
       servers: rows.map((server) => withConfig(server, configured.get(server.name))),
       configuredServers: new Set(configured.keys()),
       desired: live.deployments,
-      lifecycles: new Map(lifecycles.map((row) => [row.deploymentId, row])),
+      lifecycles: byId,
       pods,
       health,
       goneChutes: new Set(hints.goneChutes),
@@ -96,10 +122,14 @@ export async function createLook(parts: LookParts): Promise<Look> {
       undeployRequests: new Set(
         lifecycles.filter((row) => row.undeployAt !== undefined).map((row) => row.deploymentId),
       ),
-      ...(parts.offers && { jobs: parts.offers.open(parts.clock.now(), chutes) }),
+      ...(parts.offers && { jobs: parts.offers.open(now, chutes) }),
+      cooldowns: cooldownsOf(feeds),
+      market: marketOf(chutes, feeds, now),
+      sites: sitesOf({ servers: rows, configured, chutes, rows: [...history, ...lifecycles], cacheDays, now }),
+      firstMultipliers: firstMultipliersOf(byId, feeds),
     };
-    const policy = policyAt(config.policy, parts.clock.now());
-    return { world: last, policy, configCommit: commit, live, strategy };
+    history = [];
+    return { world: last, policy: policyAt(config.policy, now), configCommit: commit, live, strategy };
   }
 
   return {
