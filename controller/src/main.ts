@@ -8,6 +8,7 @@ const roles: Record<string, () => Promise<{ role: Role }>> = {
   agent: () => import('./roles/agent.ts'),
   all: () => import('./roles/all.ts'),
   'audit-exporter': () => import('./roles/audit-exporter.ts'),
+  'cache-cleaner': () => import('./roles/cache-cleaner.ts'),
   controller: () => import('./roles/serve-controller.ts'),
   gepetto: () => import('./roles/serve-gepetto.ts'),
   'import-upstream': () => import('./roles/import-upstream.ts'),

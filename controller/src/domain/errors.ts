@@ -29,6 +29,7 @@ export const errorCodes = [
   'E-NOT-SUPPORTED',
   'E-CHAIN',
   'E-STRATEGY',
+  'E-CACHE',
 ] as const;
 
 export type ErrorCode = (typeof errorCodes)[number];
