@@ -1,7 +1,6 @@
 // Role `cache-cleaner`: keeps the cache of models on a GPU server within its limits. Before a chute starts, as its init container, it goes by
 // what the cleaner on the node wrote down last; on the node it asks the cluster what runs.
 
-import { createKube } from '../agent/kube.ts';
 import { type CleanReport, cleanCache } from '../cachecleaner/clean.ts';
 import { openLedger, prepareChute } from '../cachecleaner/ledger.ts';
 import { readLiveChutes } from '../cachecleaner/livechutes.ts';
@@ -9,7 +8,6 @@ import type { Limits } from '../cachecleaner/plan.ts';
 import { systemClock } from '../domain/clock.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
 import { isUuid } from '../domain/ids.ts';
-import { nodeCluster } from '../registry/imagewatch.ts';
 import { startLoop } from './loop.ts';
 import { type OptionValues, optional, type Role, type RunningRole, wholeNumber } from './role.ts';
 
@@ -102,16 +100,21 @@ function withEnvironment(values: OptionValues, env: NodeJS.ProcessEnv): OptionVa
   };
 }
 
-function lookOf(values: OptionValues): CleanerOptions['look'] {
+async function lookOf(values: OptionValues): Promise<CleanerOptions['look']> {
   if (values['in-use'] !== undefined) {
     const inUse = new Set(chuteIds(values, 'in-use'));
     return async () => inUse;
   }
+  // Loaded here only: every start of a chute waits for this role, and there no cluster is asked.
+  const [{ createKube }, { nodeCluster }] = await Promise.all([
+    import('../agent/kube.ts'),
+    import('../registry/imagewatch.ts'),
+  ]);
   const kube = createKube(nodeCluster(optional(values, 'kubeconfig')));
   return () => readLiveChutes(kube.get);
 }
 
-function readOptions(values: OptionValues): CleanerOptions {
+async function readOptions(values: OptionValues): Promise<CleanerOptions> {
   const [chuteId] = chuteIds(values, 'chute');
   for (const name of ['every', 'in-use', 'kubeconfig']) {
     if (chuteId === undefined || values[name] === undefined) continue;
@@ -120,7 +123,7 @@ function readOptions(values: OptionValues): CleanerOptions {
   return {
     root: optional(values, 'root') ?? '',
     chuteId,
-    look: chuteId === undefined ? lookOf(values) : undefined,
+    look: chuteId === undefined ? await lookOf(values) : undefined,
     limits: {
       maxBytes: wholeNumber(values, 'max-size-gb', { min: 1 }) * gb,
       minFreeBytes: wholeNumber(values, 'min-free-gb') * gb,
@@ -198,7 +201,7 @@ export const role: Role = {
   },
   async start(given) {
     const values = withEnvironment(given, process.env);
-    const options = readOptions(values);
+    const options = await readOptions(values);
     const every = duration(values, 'every');
     const uid = wholeNumber(values, 'uid', { max: 2 ** 32 - 2 });
     if (values.output !== 'text' && values.output !== 'json')
