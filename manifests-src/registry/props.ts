@@ -29,6 +29,12 @@ export interface RegistryProxyProps {
   runDir?: string;
   /** Default `/dev/stdout`. */
   accessLog?: string;
+  /** Default 1. */
+  workerProcesses?: number;
+  /** Of each worker process. Default 1024. */
+  workerConnections?: number;
+  /** Seconds that a client may keep a connection open. Default 65. */
+  keepaliveSeconds?: number;
 }
 
 const privateNetworks = [
@@ -61,6 +67,9 @@ export const proxyDefaults = {
   trustedCertificates: '/etc/ssl/certs/ca-certificates.crt',
   runDir: '/var/cache/nginx',
   accessLog: '/dev/stdout',
+  workerProcesses: 1,
+  workerConnections: 1024,
+  keepaliveSeconds: 65,
 } as const satisfies Omit<Required<RegistryProxyProps>, 'validators'>;
 
 function isPort(value: number): boolean {
@@ -88,6 +97,8 @@ export function checkProps(props: Required<RegistryProxyProps>): void {
   });
   demand(address.test(props.listenAddress), 'listenAddress', props.listenAddress, 'an address');
   for (const field of ['listenPort', 'authPort'] as const) demand(isPort(props[field]), field, props[field], 'a port');
+  for (const field of ['workerProcesses', 'workerConnections', 'keepaliveSeconds'] as const)
+    demand(Number.isInteger(props[field]) && props[field] >= 0, field, props[field], 'a whole number');
   demand(resolvers.length > 0, 'resolvers', resolvers, 'at least one');
   for (const one of resolvers) demand(nameServer.test(one), 'resolvers', one, 'an address with an optional port');
   for (const one of allowFrom) demand(network.test(one), 'allowFrom', one, 'an address or a network');

@@ -48,12 +48,12 @@ export function registryProxyConfig(props: RegistryProxyProps): string {
     'proxy_ssl_verify_depth 4;',
     `proxy_ssl_trusted_certificate ${all.trustedCertificates};`,
   ];
-  return `worker_processes 1;
+  return `worker_processes ${all.workerProcesses};
 pid ${runDir}/nginx.pid;
 error_log stderr warn;
 
 events {
-  worker_connections 1024;
+  worker_connections ${all.workerConnections};
 }
 
 http {
@@ -65,7 +65,7 @@ ${indent(
   1,
   temporary.map((name) => `${name}_temp_path ${runDir}/${name};`),
 )}
-  keepalive_timeout 65;
+  keepalive_timeout ${all.keepaliveSeconds};
   client_max_body_size 0;
   map_hash_bucket_size 256;
   map_hash_max_size 2048;

@@ -239,7 +239,7 @@ test('the count is compared with the chute where it is known', () => {
 
 test('the registry port of the configuration is no node port for a chute', () => {
   const spec = makeSpec({ id: 1, server: 1, chute: makeChute(1), gpus: [0], nodePort: 31000 });
-  const moved = { ...config, registry: { port: 31001 } };
+  const moved = { ...config, registry: { ...config.registry, port: 31001 } };
   const server = makeServer(1);
   const path = deploymentPath(spec);
   const tree = new Map([

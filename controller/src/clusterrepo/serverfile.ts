@@ -1,6 +1,7 @@
 // servers/<name>.yaml as text. An existing file keeps its comments, its order and whatever it already says; only fields that differ
 // are set.
 
+import { isDeepStrictEqual } from 'node:util';
 import { Document, isScalar, parseDocument } from 'yaml';
 import { type ServerConfig, serverConfig } from '../domain/config.ts';
 import { checkYamlFile } from './configfile.ts';
@@ -45,14 +46,15 @@ export function serverFileText(existing: string | undefined, server: ServerConfi
   const fields = Object.entries(server) as [keyof ServerConfig, unknown][];
   if (document.errors.length > 0) throw configError(checkYamlFile(existing, file, serverConfig).problems);
   const { locked } = serverConfig.shape;
+  const data = (document.toJS() ?? {}) as Record<string, unknown>;
   for (const [name, value] of fields) {
-    const found: unknown = document.get(name);
+    const found = data[name];
     const absentDefault = name === 'locked' && found === undefined && value === locked.parse(undefined);
-    if (found !== value && !absentDefault) document.set(name, value);
+    if (!isDeepStrictEqual(found, value) && !absentDefault) document.set(name, value);
   }
   const text = document.toString({ lineWidth: 0 });
   const { problems } = checkYamlFile(text, file, serverConfig);
   if (problems.length > 0) throw configError(problems);
   const same = checkYamlFile(existing, file, serverConfig).value;
-  return same && fields.every(([name, value]) => same[name] === value) ? undefined : text;
+  return same && fields.every(([name, value]) => isDeepStrictEqual(same[name], value)) ? undefined : text;
 }

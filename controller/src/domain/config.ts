@@ -4,6 +4,16 @@
 import { z } from 'zod';
 import { isServerName } from './ids.ts';
 import { policyConfig } from './policy.ts';
+import { argocdValues } from './values/argocd.ts';
+import { cacheValues, serverCacheValues } from './values/cache.ts';
+import { gitValues } from './values/git.ts';
+import { imageValues } from './values/images.ts';
+import { monitoringValues } from './values/monitoring.ts';
+import { postgresValues } from './values/postgres.ts';
+import { redisValues } from './values/redis.ts';
+import { registryValues } from './values/registry.ts';
+import { secretValues } from './values/secrets.ts';
+import { agentValues, auditValues, controllerValues, gepettoValues } from './values/workloads.ts';
 
 const hotkey = z.string().regex(/^[1-9A-HJ-NP-Za-km-z]{47,48}$/, 'must be an ss58 address');
 const url = (schemes: string) => z.string().regex(new RegExp(`^(${schemes})://[^\\s/]+`), `must be a URL (${schemes})`);
@@ -21,17 +31,19 @@ export const minerConfig = z.strictObject({
   hotkey,
   validators: z.array(validatorConfig).min(1),
   policy: policyConfig.prefault({}),
-  /** Where chute images are pulled through: the registry proxy of every GPU node. */
-  registry: z.strictObject({ port: z.int().min(30000).max(32767).default(30500) }).prefault({}),
-  cache: z
-    .strictObject({ maxAgeDays: z.int().min(1).default(30), maxSizeGb: z.int().min(1).default(500) })
-    .prefault({}),
-  images: z
-    .strictObject({
-      cacheCleaner: z.string().default('chutes-miner/cache-cleaner:0.1.0'),
-      gravalBootstrap: z.string().default('chutes-miner/graval-bootstrap:0.1.0'),
-    })
-    .prefault({}),
+  registry: registryValues,
+  cache: cacheValues,
+  images: imageValues,
+  secrets: secretValues,
+  controller: controllerValues,
+  gepetto: gepettoValues,
+  agent: agentValues,
+  audit: auditValues,
+  postgres: postgresValues,
+  redis: redisValues,
+  git: gitValues,
+  argocd: argocdValues,
+  monitoring: monitoringValues,
   /** Seconds a chute gets to shut down. */
   shutdownSeconds: z.int().min(0).max(600).default(180),
 });
@@ -49,5 +61,6 @@ export const serverConfig = z.strictObject({
   /** What it downloads at, Mbit/s, and reads from its disk, GB/s; estimated where nobody says. */
   netMbps: z.number().positive().optional(),
   diskReadGbps: z.number().positive().optional(),
+  cache: serverCacheValues,
 });
 export type ServerConfig = z.infer<typeof serverConfig>;

@@ -10,7 +10,7 @@ import type { Fetch } from './agent.ts';
 export interface NodeDeps {
   signer: Signer;
   /** The configuration of now. */
-  config(): Pick<MinerConfig, 'images'>;
+  config(): { images: Pick<MinerConfig['images'], 'gravalBootstrap'> };
   /** Client for the validator with this hotkey; undefined if it is not configured. */
   validator(hotkey: string): ValidatorClient | undefined;
   members: Pick<Members, 'add' | 'remove' | 'node' | 'labelNode' | 'observe' | 'startBootstrap' | 'stopBootstrap'>;

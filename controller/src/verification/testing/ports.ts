@@ -158,7 +158,7 @@ export function createScene(): Scene {
       signer: miner,
       clock,
       log: pino({ level: 'silent' }),
-      config: () => ({ images: { cacheCleaner: 'cleaner', gravalBootstrap: 'bootstrap:1' } }),
+      config: () => ({ images: { gravalBootstrap: 'bootstrap:1' } }),
       validator: (hotkey) => (hotkey === validatorHotkey ? validatorOf(scene, call) : undefined),
       members: {
         async add(name, kubeconfig) {

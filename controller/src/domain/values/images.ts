@@ -1,0 +1,44 @@
+// Every image that is run, except the chutes' own: one table, overridden in `images` of miner.yaml. A digest pins an image for good; those
+// without one are pinned by tag only, until a release writes the digest behind it.
+
+import { z } from 'zod';
+
+const reference = /^[a-z0-9.-]+(:\d+)?(\/[a-z0-9._-]+)+:(?!latest(@|$))[\w][\w.-]{0,127}(@sha256:[0-9a-f]{64})?$/;
+
+function image(name: string, what: string) {
+  return z
+    .string()
+    .regex(reference, 'must be name:tag or name:tag@sha256:…, and the tag may not be latest')
+    .default(name)
+    .describe(what);
+}
+
+export const imageValues = z
+  .strictObject({
+    miner: image('chutes-miner/miner:0.1.0', 'The program itself; every role of it.'),
+    cacheCleaner: image('chutes-miner/cache-cleaner:0.1.0', 'Cleans the model cache before a chute starts.'),
+    gravalBootstrap: image('chutes-miner/graval-bootstrap:0.1.0', 'Proves the GPUs of a new server.'),
+    postgres: image('docker.io/library/postgres:16.4', 'Database of the control plane.'),
+    redis: image('docker.io/library/redis:7.4.1', 'Event stream of the control plane.'),
+    // `resolve` in an upstream is nginx 1.27.3 or later.
+    nginx: image('docker.io/library/nginx:1.28.0', 'Registry proxy of a GPU server; nginx 1.27.3 or later.'),
+    prometheus: image('quay.io/prometheus/prometheus:v3.4.1', 'Metrics.'),
+    grafana: image('docker.io/grafana/grafana:11.6.0', 'Dashboards.'),
+    kubeStateMetrics: image(
+      'registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.15.0',
+      'Metrics of Kubernetes objects.',
+    ),
+    nodeExporter: image('quay.io/prometheus/node-exporter:v1.9.1', 'Metrics of machines.'),
+  })
+  .prefault({})
+  .describe('Images, each as name:tag or name:tag@sha256:… .');
+export type Images = z.infer<typeof imageValues>;
+
+export function isPinned(image: string): boolean {
+  return image.includes('@sha256:');
+}
+
+/** Names of the images that a registry could still change under their tag. */
+export function unpinnedImages(images: Images): string[] {
+  return Object.entries(images).flatMap(([name, image]) => (isPinned(image) ? [] : [name]));
+}

@@ -1,0 +1,30 @@
+// What every GPU server runs beside its chutes: agent and registry proxy in a namespace of their own, and the rules around the chutes.
+
+import { Agent } from '../constructs/agent.ts';
+import { chutePolicies } from '../constructs/chute-policies.ts';
+import { MemberAccess } from '../constructs/member-access.ts';
+import { chutesNamespace, systemNamespace } from '../constructs/names.ts';
+import { Namespace } from '../constructs/namespace.ts';
+import { denyAll } from '../constructs/network-policy.ts';
+import { CriticalPriority } from '../constructs/priority.ts';
+import { RegistryProxy } from '../constructs/registry-proxy.ts';
+import type { ChartDefinition, MemberContext } from './definition.ts';
+
+export const minerGpuChart: ChartDefinition<MemberContext> = {
+  name: 'miner-gpu',
+  parts: {
+    // Chutes mount the host's cache, and the agent keeps its state on the host: no stricter level admits them (R24).
+    namespaces(scope) {
+      new Namespace(scope, 'chutes', { name: chutesNamespace, enforce: 'privileged' });
+      new Namespace(scope, 'system', { name: systemNamespace, enforce: 'privileged' });
+      new CriticalPriority(scope, 'priority');
+    },
+    policies(scope) {
+      chutePolicies(scope);
+      denyAll(scope, systemNamespace);
+    },
+    access: (scope, { config }) => void new MemberAccess(scope, 'access', config.agent),
+    agent: (scope, context) => void new Agent(scope, 'agent', context),
+    registry: (scope, context) => void new RegistryProxy(scope, 'registry', context),
+  },
+};

@@ -1,0 +1,104 @@
+// The controller: the miner API on a node port, the link for Gepetto inside the cluster. It calls no API of its own cluster; members are
+// reached with the kubeconfigs that their agents handed out.
+
+import type { MinerConfig, ServerConfig } from '@miner/controller/domain/config.ts';
+import { nodePortRange } from '@miner/controller/domain/nodeport.ts';
+import { Construct } from 'constructs';
+import { container, httpProbe } from './container.ts';
+import { Singleton } from './deployment.ts';
+import { labelsOf, chutesNamespace as namespace } from './names.ts';
+import { Policy, type Port, pods, tcp, toAnywhere, toDns } from './network-policy.ts';
+import {
+  hotkeyFile,
+  linkTokenFile,
+  portOfUrl,
+  ports,
+  postgresAccess,
+  postgresEnv,
+  redisAccess,
+  redisEnv,
+  repository,
+  scraped,
+  scratch,
+} from './program.ts';
+import { PartService } from './service.ts';
+
+export interface ControllerProps {
+  config: MinerConfig;
+  servers: readonly ServerConfig[];
+}
+
+export const controllerLabels = labelsOf('controller');
+
+/** Members may be at any address; which ports they and the validators have is known. */
+function reachedPorts({ config, servers }: ControllerProps): Port[] {
+  const { first, last } = nodePortRange;
+  const named = [
+    ...config.validators.flatMap(({ api, socket }) => [api, socket]),
+    ...servers.map(({ agentApi }) => agentApi),
+  ].map(portOfUrl);
+  const single = [...new Set([443, 6443, ...named, ...config.controller.egressPorts])];
+  return [...single.filter((port) => port < first || port > last).sort((a, b) => a - b), [first, last]];
+}
+
+export class Controller extends Construct {
+  constructor(scope: Construct, id: string, props: ControllerProps) {
+    super(scope, id);
+    const { config } = props;
+    const { resources, placement, nodePort } = config.controller;
+    const labels = controllerLabels;
+    const hotkey = hotkeyFile(config);
+    const token = linkTokenFile(config);
+    new Singleton(this, 'controller', {
+      name: 'controller',
+      namespace,
+      labels,
+      podLabels: { ...postgresAccess, ...redisAccess },
+      podAnnotations: scraped(ports.api),
+      placement,
+      imagePullSecrets: config.secrets.imagePull,
+      containers: [
+        container({
+          name: 'controller',
+          image: config.images.miner,
+          args: [
+            'controller',
+            `--hotkey=${hotkey.path}`,
+            `--repository=${repository.path}`,
+            `--link-token-file=${token.path}`,
+            `--port=${ports.api}`,
+            `--link-port=${ports.link}`,
+          ],
+          env: [...scratch.env, ...postgresEnv(config), ...redisEnv(config)],
+          resources,
+          ports: { api: ports.api, link: ports.link },
+          startup: { ...httpProbe('/healthz', 'api', 5), failureThreshold: 60 },
+          readiness: httpProbe('/readyz', 'api'),
+          liveness: httpProbe('/healthz', 'api'),
+          mounts: [hotkey.mount, token.mount, repository.mount, ...scratch.mounts],
+        }),
+      ],
+      volumes: [hotkey.volume, token.volume, repository.volume, ...scratch.volumes],
+    });
+    // A controller that is not ready still answers, and says why.
+    const always = { namespace, labels, evenWhenNotReady: true };
+    new PartService(this, 'api', { ...always, name: 'api', port: { name: 'api', number: 8000, nodePort } });
+    new PartService(this, 'link', { ...always, name: 'controller', port: { name: 'link', number: ports.link } });
+    new Policy(this, 'policy', {
+      name: 'controller',
+      namespace,
+      selector: { matchLabels: labels },
+      ingress: [
+        // Callers of the miner API sign each request.
+        { ports: tcp(ports.api) },
+        { from: [pods(labelsOf('gepetto'))], ports: tcp(ports.link) },
+      ],
+      egress: [
+        toDns,
+        { to: [pods(labelsOf('chutes-postgres'))], ports: tcp(5432) },
+        { to: [pods(labelsOf('chutes-redis'))], ports: tcp(6379) },
+        toAnywhere(...reachedPorts(props)),
+      ],
+    });
+  }
+}

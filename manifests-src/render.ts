@@ -1,0 +1,73 @@
+// The whole tree of branch `live` as text: `renderTree` is a pure function of the configuration. Same input, same bytes (R13).
+
+import type { MinerConfig, ServerConfig } from '@miner/controller/domain/config.ts';
+import type { DeploymentSpec } from '@miner/controller/domain/deployment.ts';
+import { App, Chart } from 'cdk8s';
+import { controlCharts, memberCharts, topCharts } from './charts/all.ts';
+import { type RenderContext, renderChute } from './charts/chute.ts';
+import type { ChartDefinition } from './charts/definition.ts';
+import { toYaml } from './yaml.ts';
+
+export interface ChuteDeployment {
+  spec: DeploymentSpec;
+  context: RenderContext;
+}
+
+/** Files of one chart, by `<chart>/<part>.yaml`. */
+export function renderChart<Context>(definition: ChartDefinition<Context>, context: Context): Map<string, string> {
+  const files = new Map<string, string>();
+  for (const [part, draw] of Object.entries(definition.parts)) {
+    const chart = new Chart(new App(), part, { disableResourceNameHashes: true });
+    draw(chart, context);
+    const objects = chart.toJson();
+    if (objects.length > 0) files.set(`${definition.name}/${part}.yaml`, toYaml(objects));
+  }
+  return files;
+}
+
+/** The miner's configuration as it holds for one server. */
+export function configFor(config: MinerConfig, server: ServerConfig): MinerConfig {
+  return { ...config, cache: { ...config.cache, ...withoutUndefined(server.cache ?? {}) } };
+}
+
+function withoutUndefined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
+function inOrder(servers: Iterable<ServerConfig>): ServerConfig[] {
+  return [...servers].sort((a, b) => (a.name < b.name ? -1 : 1));
+}
+
+/**
+ * Every file by its path, in the order of paths: `control/…`, `members/<server>/…`, `argocd/…` and, for the deployments that are given,
+ * `chutes/<server>/<deployment id>.yaml`. Throws E-GUARD naming the broken rule; then nothing may be written.
+ */
+export function renderTree(
+  config: MinerConfig,
+  servers: ReadonlyMap<string, ServerConfig>,
+  chutes: Iterable<ChuteDeployment> = [],
+): Map<string, string> {
+  const files: [string, string][] = [];
+  const add = (folder: string, rendered: Iterable<[string, string]>): void => {
+    for (const [path, text] of rendered) files.push([folder + path, text]);
+  };
+  const sorted = inOrder(servers.values());
+  const control = { config, servers: sorted };
+  for (const chart of controlCharts) add('control/', renderChart(chart, control));
+  for (const chart of topCharts) add('', renderChart(chart, control));
+  // Servers differ in few values, if in any: each set of values is rendered once.
+  const rendered = new Map<string, [string, string][]>();
+  for (const server of sorted) {
+    const own = configFor(config, server);
+    const key = JSON.stringify(own.cache);
+    const known = rendered.get(key) ?? memberCharts.flatMap((chart) => [...renderChart(chart, { config: own })]);
+    rendered.set(key, known);
+    add(`members/${server.name}/`, known);
+  }
+  for (const { spec, context } of chutes) {
+    files.push([`chutes/${spec.server}/${spec.deploymentId}.yaml`, renderChute(spec, context)]);
+  }
+  return new Map(files.sort(([a], [b]) => (a < b ? -1 : 1)));
+}
