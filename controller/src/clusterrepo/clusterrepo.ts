@@ -2,7 +2,7 @@
 // `git push` may use it at the same time; with `remote` it is a copy of one process, and the git host's branches are the ones that count.
 
 import type { Clock } from '../domain/clock.ts';
-import type { ClusterRepo } from '../domain/ports.ts';
+import type { ClusterRepo, RemoteHealth } from '../domain/ports.ts';
 import type { Author } from './commitobject.ts';
 import { type Connection, connectRemote } from './connect.ts';
 import { ensureBranches, ensureGitdir } from './create.ts';
@@ -42,6 +42,8 @@ export interface ClusterRepoOptions {
 }
 
 export interface OpenClusterRepo extends ClusterRepo {
+  /** Whether the remote answers and may be written; undefined without one. */
+  health(): RemoteHealth | undefined;
   /** Look at the remote now; rejects with E-GIT-REPOSITORY when it does not answer. Nothing to do without a remote. */
   refresh(): Promise<void>;
   /** Commits of `live` older than that become one, and the store is cleaned; undefined when there are none. Rejects like a commit. */
@@ -112,6 +114,7 @@ export async function openClusterRepo(options: ClusterRepoOptions): Promise<Open
     commitLive: live.commit,
     propose: live.propose,
     tidy: upkeep.tidy,
+    health: () => connection?.health(),
     async refresh() {
       await connection?.refresh();
     },

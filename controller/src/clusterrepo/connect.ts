@@ -3,6 +3,8 @@
 
 import type { Clock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
+import type { RemoteHealth } from '../domain/ports.ts';
+import { createContact } from './contact.ts';
 import type { CreateOptions } from './create.ts';
 import { createFollower, type Follower } from './follow.ts';
 import { createRemotePublisher, type Publisher } from './publish.ts';
@@ -26,6 +28,7 @@ export interface Connection {
   startTag: NonNullable<CreateOptions['startTag']>;
   /** Rejects with E-GIT-REPOSITORY when the remote does not answer. */
   refresh(): Promise<void>;
+  health(): RemoteHealth;
   /** Look regularly; `afterwards` is called after each look. */
   start(afterwards: () => Promise<void>): void;
   /** Resolves when the work in progress has ended. */
@@ -39,8 +42,9 @@ export async function connectRemote(options: ConnectionOptions): Promise<Connect
   const { gitdir, clock, locks, onProblem, onMoved } = options;
   const remote = openRemote(gitdir, options.remote);
   const alone = createQueue();
-  const follower = createFollower({ remote, locks, onProblem, onMoved });
-  const publisher = createRemotePublisher({ remote, follower, clock, locks, onProblem });
+  const contact = createContact(clock);
+  const follower = contact.noteLooks(createFollower({ remote, locks, onProblem, onMoved }));
+  const publisher = contact.notePushes(createRemotePublisher({ remote, follower, clock, locks, onProblem }));
   const stopped = new AbortController();
   const everyMs = options.remote.everyMs ?? remoteDefaults.everyMs;
   let away = false;
@@ -84,6 +88,14 @@ export async function connectRemote(options: ConnectionOptions): Promise<Connect
     publisher,
     follower,
     refresh,
+    health() {
+      try {
+        follower.demandSafe('live');
+        return contact.health();
+      } catch (error) {
+        return { ...contact.health(), ok: false, detail: messageOf(error) };
+      }
+    },
     startTag: {
       name: startTagName,
       async isAlone() {

@@ -62,7 +62,7 @@ export function createFollower({ remote, locks, onProblem, onMoved }: FollowerOp
   }
 
   function hold(branch: string, what: string, before: string): void {
-    const back = `bring it back with: git -C ${gitdir} push --force ${url} ${before}:refs/heads/${branch}`;
+    const back = `bring it back with: git -C ${gitdir} push --force ${url} ${before}:${remote.nameOf(`refs/heads/${branch}`)}`;
     const problem = `branch ${branch} of ${url} ${what}, it was at ${before}; ${back} (if it is meant: stop the miner and remove ${gitdir})`;
     if (held.get(branch) !== problem) onProblem(problem);
     held.set(branch, problem);

@@ -16,6 +16,8 @@ export interface RemoteOptions {
   timeoutMs?: number | undefined;
   /** Between two looks at the remote, ms. Default 10,000. */
   everyMs?: number | undefined;
+  /** What the two branches are called there; the same as here when not given. */
+  branches?: { main: string; live: string } | undefined;
 }
 
 export const remoteDefaults = { timeoutMs: 20_000, everyMs: 10_000 };
@@ -24,11 +26,19 @@ export const remoteDefaults = { timeoutMs: 20_000, everyMs: 10_000 };
 const firstDepth = 100;
 const slowest = 60_000;
 
+const branchName = z
+  .string()
+  .regex(/^(?![-./])(?!.*(\.\.|\/\/|@\{|\.lock$))[\w./-]+(?<![./])$/, 'is no name of a branch');
+
 const shape = z.object({
   url: z.string().regex(/^(https?|ssh|file):\/\/[^\s]+$/, 'must begin with https://, http://, ssh:// or file://'),
   credentialFile: z.string().min(1).optional(),
   timeoutMs: z.number().int().positive().optional(),
   everyMs: z.number().int().positive().optional(),
+  branches: z
+    .object({ main: branchName, live: branchName })
+    .refine(({ main, live }) => main !== live, 'must be two different ones')
+    .optional(),
 });
 
 export interface PushedRef {
@@ -47,6 +57,8 @@ export type PushOutcome =
 export interface Remote {
   readonly url: string;
   readonly git: GitProgram;
+  /** Full name on the remote of a ref as it is called here. */
+  nameOf(ref: string): string;
   /** By full name; rejects with E-GIT-REPOSITORY when the remote does not answer. */
   heads(refs: readonly string[]): Promise<Map<string, string>>;
   /** Into refs/remotes/origin; rejects with E-GIT-REPOSITORY. */
@@ -86,8 +98,16 @@ function outcomeOf(result: ProgramResult, reason: string): PushOutcome {
   return { kind: 'refused', reason: told ?? reason, raced: racedWords.test(refused.join('\n')) };
 }
 
+function isFound(entry: readonly [string, string | undefined]): entry is [string, string] {
+  return entry[1] !== undefined;
+}
+
 export function openRemote(gitdir: string, options: RemoteOptions): Remote {
-  const { url, credentialFile, timeoutMs = remoteDefaults.timeoutMs } = demandRemote(options);
+  const { url, credentialFile, branches, timeoutMs = remoteDefaults.timeoutMs } = demandRemote(options);
+  const there = new Map(
+    Object.entries(branches ?? {}).map(([here, name]) => [`refs/heads/${here}`, `refs/heads/${name}`]),
+  );
+  const nameOf = (ref: string) => there.get(ref) ?? ref;
   const git = openGitProgram(gitdir, timeoutMs, credentialFile);
 
   async function fault(result: ProgramResult): Promise<MinerError> {
@@ -110,16 +130,17 @@ export function openRemote(gitdir: string, options: RemoteOptions): Remote {
   return {
     url,
     git,
+    nameOf,
     async heads(refs) {
-      const result = await git.run(['ls-remote', '--refs', url, ...refs]);
+      const result = await git.run(['ls-remote', '--refs', url, ...refs.map(nameOf)]);
       if (result.code !== 0) throw await fault(result);
-      const lines = result.stdout.split('\n').map((line) => line.split('\t'));
-      return new Map(lines.flatMap(([oid, ref]) => (oid && ref ? [[ref, oid] as const] : [])));
+      const found = new Map(result.stdout.split('\n').map((line) => line.split('\t').reverse() as [string, string]));
+      return new Map(refs.flatMap((ref) => [[ref, found.get(nameOf(ref))] as const]).filter(isFound));
     },
     async fetch(branches, depth) {
       await clearLocks(branches);
       const depths = { first: [`--depth=${firstDepth}`], more: [], all: ['--unshallow'] };
-      const refspecs = branches.map((branch) => `+refs/heads/${branch}:${trackingRef(branch)}`);
+      const refspecs = branches.map((branch) => `+${nameOf(`refs/heads/${branch}`)}:${trackingRef(branch)}`);
       const flags = ['--quiet', '--no-tags', '--no-write-fetch-head', '--no-auto-maintenance', ...depths[depth]];
       // The first copy is large and nothing waits for it.
       const limit = depth === 'more' ? timeoutMs : Math.max(slowest, timeoutMs * 3);
@@ -128,9 +149,11 @@ export function openRemote(gitdir: string, options: RemoteOptions): Remote {
     },
     async push(refs) {
       const leases = refs.flatMap(({ ref, expected }) =>
-        expected === 'any' ? [] : [`--force-with-lease=${ref}:${expected ?? ''}`],
+        expected === 'any' ? [] : [`--force-with-lease=${nameOf(ref)}:${expected ?? ''}`],
       );
-      const refspecs = refs.map(({ ref, commit, expected }) => `${expected === 'any' ? '+' : ''}${commit}:${ref}`);
+      const refspecs = refs.map(
+        ({ ref, commit, expected }) => `${expected === 'any' ? '+' : ''}${commit}:${nameOf(ref)}`,
+      );
       const atomic = refs.length > 1 ? ['--atomic'] : [];
       const result = await git.run(['push', '--porcelain', '--no-verify', ...atomic, ...leases, url, ...refspecs]);
       return outcomeOf(result, result.code === 0 ? '' : (await fault(result)).message);

@@ -164,6 +164,21 @@ export interface AuditRow {
   deletedAt: number | undefined;
 }
 
+/** Who has a lease after it was asked for; the token grows with every change of holder. */
+export interface LeaseTerm {
+  held: boolean;
+  holder: string;
+  token: number;
+}
+
+/** The right to be the only one that writes. */
+export interface Lease {
+  /** Turns false before another process may write; asked right before each write. */
+  held(): boolean;
+  /** Since when (ms) it is held here, or by whom it is held else. */
+  state(): { held: boolean; holder: string; since: number };
+}
+
 export interface Store {
   servers(): Promise<Server[]>;
   /** Insert with its GPUs; rejects with E-ALREADY-ADDED when the name or id is known. */
@@ -213,6 +228,10 @@ export interface Store {
   auditRows(from: number, to: number): Promise<AuditRow[]>;
   /** Drop handled events, decisions, and lifecycles that are gone, older than that; the audit trail stays. Returns how many rows went. */
   prune(before: number): Promise<number>;
+  /** Take or renew a lease for `ttlMs` of the database's time, unless somebody else holds it. */
+  takeLease(name: string, holder: string, ttlMs: number): Promise<LeaseTerm>;
+  /** Others may take it at once; nothing happens when somebody else holds it. */
+  giveLease(name: string, holder: string): Promise<void>;
   /** Rejects with E-STORE when the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -255,6 +274,16 @@ export interface LiveBatch {
 export interface CommittedTree extends LiveTree {
   landed?: readonly Decision[] | undefined;
   failure?: unknown;
+}
+
+/** Of the git host that the cluster repository lives on; times in ms. */
+export interface RemoteHealth {
+  ok: boolean;
+  since: number;
+  /** When it answered last. */
+  answeredAt: number | undefined;
+  /** What is wrong, one sentence. */
+  detail: string | undefined;
 }
 
 export interface ClusterRepo {

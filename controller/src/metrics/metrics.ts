@@ -41,6 +41,8 @@ export interface Metrics {
   /** How a pass was advised by the owner's strategy; not called without one. */
   strategy(outcome: 'answered' | 'failed' | 'suspended'): void;
   commit(branch: 'main' | 'live' | 'proposed'): void;
+  /** Something about the git host that a person should read. */
+  gitProblem(): void;
   /** `route` is the pattern; ms of the whole answer. */
   answer(answer: { method: string; route: string; status: number; ms: number }): void;
   signatureFailure(reason: string): void;
@@ -72,6 +74,11 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   const strategies = counter('miner_strategy_passes_total', "Passes with the owner's strategy, by how it went.", [
     'outcome',
   ]);
+  const gitProblems = counter(
+    'miner_git_problems_total',
+    'Reports about the git host: away, back, history replaced.',
+    [],
+  );
   const failures = counter('miner_scrape_failures_total', 'Reads of a source of gauges that failed.', ['source']);
   const signatures = counter(
     'miner_api_signature_failures_total',
@@ -159,6 +166,7 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
         reason: decision.kind === 'deploy' ? decision.spec.reason : decision.reason,
       }),
     strategy: (outcome) => strategies.inc({ outcome }),
+    gitProblem: () => gitProblems.inc(),
     commit: (branch) => commits.inc({ branch }),
     answer: ({ method, route, status, ms }) =>
       requests.observe({ method, route: route || 'none', status: String(status) }, ms / 1000),

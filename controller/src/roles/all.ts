@@ -3,17 +3,19 @@
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { renderChute } from '@miner/manifests/charts/chute.ts';
 import pino, { type Logger } from 'pino';
 import { createInProcessBus } from '../bus/inprocess.ts';
-import { openClusterRepo } from '../clusterrepo/clusterrepo.ts';
 import { readConfigFolder } from '../clusterrepo/configfolder.ts';
 import { scaledClock, systemClock } from '../domain/clock.ts';
 import { loadHotkey } from '../signing/hotkey.ts';
 import { openStore } from '../store/open.ts';
 import { demandConfiguration, ownTemplate } from './configuration.ts';
 import type { GepettoParts } from './gepetto.ts';
+import { type GitOptions, gitHelp, gitOptions, gitUpkeepHelp, gitUpkeepOptions, readGitOptions } from './gitoptions.ts';
+import { startGitUpkeep } from './gitupkeep.ts';
+import { gitObstacle, gitState } from './gitwatch.ts';
 import { keepingOffers } from './rentals.ts';
+import { openRepository } from './repository.ts';
 import { optional, portNumber, type Role, type RunningRole, required, wholeNumber } from './role.ts';
 
 export interface RunningMiner extends RunningRole {
@@ -31,6 +33,8 @@ export interface AllOptions {
   clockSpeed: number;
   /** ms since the Unix epoch. */
   clockEpoch: number;
+  /** Where the repository lives; in the folder when not given. */
+  git?: GitOptions | undefined;
   log?: Logger;
 }
 
@@ -40,15 +44,19 @@ export async function runAll(options: AllOptions): Promise<RunningMiner> {
   const signer = await loadHotkey(options.hotkeyFile);
   const template = options.template ?? ownTemplate;
   const dir = join(options.dir, 'repository.git');
-  if (!existsSync(dir)) await readConfigFolder(template);
+  if (!existsSync(dir) && !options.git?.remote) await readConfigFolder(template);
   let lookup: Parameters<GepettoParts['onLookup']>[0] = () => undefined;
-  const repo = await openClusterRepo({
+  let wake: () => void = () => undefined;
+  const git = options.git ?? (await readGitOptions({}));
+  const onMoved = () => wake();
+  const repo = await openRepository({
     dir,
     template,
-    clock: systemClock,
-    render: renderChute,
+    git,
+    log,
     lookup: (spec) => lookup(spec),
-    onBadFile: (path, problem) => log.error({ path }, `file on live: ${problem}`),
+    onMoved,
+    onProblem: onMoved,
   });
   await demandConfiguration(repo, signer.address);
   // The database comes up while the other half of the program loads.
@@ -59,7 +67,16 @@ export async function runAll(options: AllOptions): Promise<RunningMiner> {
   ]);
   const clock = scaledClock(options.clockSpeed, options.clockEpoch);
   const bus = keepingOffers(createInProcessBus({ log, retryDelayMs: 500 }), store, clock);
-  const controller = await startController({ signer, store, repo, bus, clock, log, port: options.port });
+  const controller = await startController({
+    signer,
+    store,
+    repo,
+    bus,
+    clock,
+    log,
+    port: options.port,
+    gitState: () => gitState(repo),
+  });
   const gepetto = await startGepetto({
     hotkey: signer.address,
     store,
@@ -69,15 +86,22 @@ export async function runAll(options: AllOptions): Promise<RunningMiner> {
     metrics: controller.metrics,
     clock,
     log,
+    obstacle: () => gitObstacle(repo, systemClock),
     onLookup: (found) => {
       lookup = found;
     },
   });
+  wake = () => {
+    gepetto.wake();
+    controller.wake();
+  };
+  const upkeep = startGitUpkeep({ ...git.upkeep, repo, clock: systemClock, mayWrite: () => true, log });
   return {
     url: controller.url,
     async stop() {
-      await gepetto.stop();
+      await Promise.all([gepetto.stop(), upkeep.stop()]);
       await controller.stop();
+      await repo.close();
       await store.close();
       signer.close();
     },
@@ -93,7 +117,9 @@ export const role: Role = {
   --port N           port of the miner API (default 32000)
   --clock-speed N    run the planner's clock N times faster than time (for simulations; default 1)
   --clock-epoch MS   when the fast clock agreed with the wall clock, ms since 1970
-  --follow-parent    stop when the parent process is gone`,
+  --follow-parent    stop when the parent process is gone
+${gitHelp}
+${gitUpkeepHelp}`,
   options: {
     dir: { type: 'string' },
     hotkey: { type: 'string' },
@@ -102,9 +128,12 @@ export const role: Role = {
     'clock-speed': { type: 'string', default: '1' },
     'clock-epoch': { type: 'string', default: '0' },
     'follow-parent': { type: 'boolean', default: false },
+    ...gitOptions,
+    ...gitUpkeepOptions,
   },
-  start: (values) =>
+  start: async (values) =>
     runAll({
+      git: await readGitOptions(values),
       dir: required(values, 'dir'),
       hotkeyFile: required(values, 'hotkey'),
       template: optional(values, 'template'),

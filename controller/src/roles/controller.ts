@@ -21,7 +21,7 @@ import { createInventory } from './inventory.ts';
 import { createLauncher } from './launcher.ts';
 import { createLook, emptyHints } from './look.ts';
 import { type Loop, startLoop } from './loop.ts';
-import { createReadiness } from './readiness.ts';
+import { createReadiness, type PartState } from './readiness.ts';
 import { type Status, statusOf } from './status.ts';
 import { sweepSecrets } from './sweep.ts';
 import { openValidators, type Validators } from './validators.ts';
@@ -35,6 +35,8 @@ export interface ControllerParts {
   log: Logger;
   /** State of the event stream; undefined for events within the process. */
   busHealth?: () => BusHealth;
+  /** Whether the git host answers; nothing for a repository on this disk. */
+  gitState?: (() => PartState[]) | undefined;
   host?: string;
   port: number;
 }
@@ -45,6 +47,8 @@ export interface RunningController {
   link: ControllerLink;
   /** On one registry for all that runs in this process. */
   metrics: Metrics;
+  /** Look at branch main soon. */
+  wake(): void;
   /** Ends everything but the store and the bus. */
   stop(): Promise<void>;
 }
@@ -91,13 +95,14 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
       loop?.wake();
     },
   });
-  const ready = createReadiness({
+  const states = createReadiness({
     store,
     bus: busHealth && { health: busHealth },
     feeds: validators.feeds,
     connected: validators.connected,
     clock,
   });
+  const ready = async () => [...(await states()), ...(parts.gitState?.() ?? [])];
   const look = await createLook({
     hotkey: signer.address,
     repo,
@@ -222,6 +227,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
   return {
     url,
     metrics,
+    wake: () => loop?.wake(),
     link: {
       ...launcher,
       feeds: validators.feeds,

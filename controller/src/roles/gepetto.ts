@@ -32,11 +32,15 @@ export interface GepettoParts {
   metrics: Metrics;
   clock: Clock;
   log: Logger;
+  /** Why nothing can be committed now; undefined when it can. */
+  obstacle?: (() => Promise<string | undefined>) | undefined;
   /** Server and chute of a deployment, for whoever renders it; set before the first commit. */
   onLookup(lookup: (spec: DeploymentSpec) => { server: Server; chute: Chute } | undefined): void;
 }
 
 export interface Gepetto {
+  /** Plan soon: somebody pushed. */
+  wake(): void;
   stop(): Promise<void>;
 }
 
@@ -81,6 +85,7 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
         link,
         repo,
         store,
+        obstacle: parts.obstacle,
         report: (message, detail) => log.error({ ...detail }, message),
       },
       memory,
@@ -150,6 +155,7 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
   link.onChange(() => loop.wake());
 
   return {
+    wake: () => loop.wake(),
     async stop() {
       await unsubscribe();
       await loop.stop();

@@ -7,6 +7,7 @@ import { loadHotkey } from '../signing/hotkey.ts';
 import { demandConfiguration } from './configuration.ts';
 import { connectionHelp, connectionOptions, openConnections } from './connections.ts';
 import { startController } from './controller.ts';
+import { gitState } from './gitwatch.ts';
 import { type OptionValues, optional, portNumber, type Role, type RunningRole, required } from './role.ts';
 
 export interface ServedController extends RunningRole {
@@ -26,7 +27,10 @@ export async function serveController(values: OptionValues, log: Logger = pino()
     const signer = await loadHotkey(required(values, 'hotkey'));
     started.push(signer.close);
     // The controller writes `servers/` on main and renders nothing.
-    const open = await openConnections(values, 'controller', () => undefined, log);
+    let wake: () => void = () => undefined;
+    let count: () => void = () => undefined;
+    const listeners = { lookup: () => undefined, onMoved: () => wake(), onProblem: () => count() };
+    const open = await openConnections(values, 'controller', listeners, log);
     started.push(open.close);
     const { store, repo, bus } = open;
     await demandConfiguration(repo, signer.address);
@@ -36,12 +40,15 @@ export async function serveController(values: OptionValues, log: Logger = pino()
       repo,
       bus,
       busHealth: bus.health,
+      gitState: () => gitState(repo),
       clock: systemClock,
       log,
       host: optional(values, 'host') ?? '0.0.0.0',
       port: ports.api,
     });
     started.push(controller.stop);
+    wake = controller.wake;
+    count = controller.metrics.gitProblem;
     const link = await serveLink({
       link: controller.link,
       token: open.linkToken,

@@ -6,6 +6,7 @@ import { auditContract } from './contract/audit.ts';
 import { chuteContract } from './contract/chutes.ts';
 import { decisionContract } from './contract/decisions.ts';
 import { eventContract } from './contract/events.ts';
+import { leaseContract } from './contract/leases.ts';
 import { lifecycleContract } from './contract/lifecycles.ts';
 import { serverContract } from './contract/servers.ts';
 import { tableContract } from './contract/tables.ts';
@@ -23,6 +24,7 @@ const parts = {
   audit: auditContract,
   decisions: decisionContract,
   events: eventContract,
+  leases: leaseContract,
   upkeep: upkeepContract,
 };
 
@@ -49,7 +51,7 @@ export function storeContract(name: string, open: () => Promise<OpenDatabase>): 
   });
   test.before.each(async () => {
     // In PGlite TRUNCATE takes 100 ms and DELETE 1 ms.
-    for (const table of ['servers', 'deployment_audit', 'chutes', 'decisions', 'events'])
+    for (const table of ['servers', 'deployment_audit', 'chutes', 'decisions', 'events', 'leases'])
       await opened().rows(`delete from ${table}`);
   });
   test.after(() => world?.store.close());

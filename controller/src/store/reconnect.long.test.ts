@@ -44,6 +44,8 @@ const calls: Record<Exclude<keyof Store, 'close'>, (store: Store) => Promise<unk
   unhandledEvents: (store) => store.unhandledEvents(epoch, 5),
   auditRows: (store) => store.auditRows(0, epoch),
   prune: (store) => store.prune(0),
+  takeLease: (store) => store.takeLease('l', 'a', 1000),
+  giveLease: (store) => store.giveLease('l', 'a'),
   ping: (store) => store.ping(),
 };
 

@@ -185,3 +185,11 @@ export const events = pgTable(
     index('events_handled_at_idx').on(table.handledAt),
   ],
 );
+
+/** Who may do what only one process may do at a time. */
+export const leases = pgTable('leases', {
+  name: text('name').primaryKey(),
+  holder: text('holder').notNull(),
+  token: integer('token').notNull(),
+  expiresAt: instant('expires_at').notNull(),
+});

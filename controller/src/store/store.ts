@@ -7,6 +7,7 @@ import type { OpenDatabase } from './database.ts';
 import { decisionStore } from './decisions.ts';
 import { eventStore } from './events.ts';
 import { withStoreErrors } from './failures.ts';
+import { leaseStore } from './leases.ts';
 import { lifecycleStore } from './lifecycles.ts';
 import { serverStore } from './servers.ts';
 import { upkeep } from './upkeep.ts';
@@ -20,6 +21,7 @@ export function storeOn({ db, close, limit }: OpenDatabase): Store {
     ...decisionStore(db),
     ...eventStore(db),
     ...auditStore(db),
+    ...leaseStore(db),
     ...upkeep(db),
   };
   // Closing has a limit of its own: it waits for what is still running.
