@@ -65,6 +65,36 @@ test('a problem names file, line, field, what was found and what is allowed', ()
   for (const [text, message] of cases) assert.equal(problemsOf(text), [message]);
 });
 
+test('rules for chutes and servers are checked like all else, contradictions too', () => {
+  const x = '1b2c3d4e-0000-4000-8000-000000000001';
+  const of = (id: string, rules: string) => `${head}policy:\n  chutes:\n    ${id}:\n      ${rules}\n`;
+  const cases: [string, string][] = [
+    [
+      of(x, 'maximun: 1'),
+      `miner.yaml:10: policy.chutes.${x}.maximun: found an unknown field, allowed: maximum (is that what you mean?)`,
+    ],
+    [of('llama', 'maximum: 1'), 'miner.yaml:9: policy.chutes.llama: found "llama", allowed: a chute id (UUID)'],
+    [
+      of(x, 'maximum: 1\n      minimum: 2'),
+      `miner.yaml:11: policy.chutes.${x}.minimum: found 2, allowed: at most 1, its maximum`,
+    ],
+    [`${head}policy:\n  costCeiling: -1\n`, 'miner.yaml:8: policy.costCeiling: found -1, allowed: at least 0'],
+    [
+      `${head}policy:\n  timeZone: Berlin\n`,
+      'miner.yaml:8: policy.timeZone: found "Berlin", allowed: a time zone such as Europe/Berlin',
+    ],
+    [
+      `${head}policy:\n  schedule:\n    - from: 22:00\n      to: 6:00\n      set: {mode: paused}\n`,
+      'miner.yaml:10: policy.schedule[0].to: found "6:00", allowed: a time from "00:00" to "24:00"',
+    ],
+    [
+      `${head}policy:\n  schedule:\n    - from: 22:00\n      to: 06:00\n      set: {mod: paused}\n`,
+      'miner.yaml:11: policy.schedule[0].set.mod: found an unknown field, allowed: mode (is that what you mean?)',
+    ],
+  ];
+  for (const [text, message] of cases) assert.equal(problemsOf(text), [message]);
+});
+
 test('an unknown field is found on its line, with the name that was meant', () => {
   const cases: [string, string][] = [
     [

@@ -57,6 +57,25 @@ test('servers are read by name; examples and other files are not', async () => {
   assert.equal([...servers], [['gpu-0001', serverConfigOf(1)]]);
 });
 
+test('a policy that names a server without a file is found on its line, with the name that was meant', async () => {
+  const x = '1b2c3d4e-0000-4000-8000-000000000001';
+  const policy = `policy:
+  chutes:
+    ${x}:
+      servers: [gpu-0001, gpu-001]
+  servers:
+    other:
+      maximum: 1
+`;
+  const files = { 'miner.yaml': minerYaml + policy, 'servers/gpu-0001.yaml': serverYaml(1) };
+  assert.equal(await problems(files), [
+    `miner.yaml:10: policy.chutes.${x}.servers[1]: found "gpu-001", allowed: gpu-0001 (is that what you mean?)`,
+    'miner.yaml:12: policy.servers.other: found "other", allowed: a server that has a file under servers/',
+  ]);
+  const faulty = { ...files, 'servers/other.yaml': 'name: other', 'servers/gpu-001.yaml': 'x' };
+  assert.not((await problems(faulty)).some((problem) => problem.includes('a server that has a file')));
+});
+
 test('a folder without servers is valid, one without miner.yaml is not', async () => {
   assert.is((await read({ 'miner.yaml': minerYaml })).servers.size, 0);
   assert.match((await problems({}))[0] ?? '', /^miner\.yaml:1: found no such file/);
@@ -74,7 +93,7 @@ test('what must agree between files is checked, and everything is reported at on
   assert.equal(found, [
     'miner.yaml:4: validators[0].registry: found "", allowed: at least 1 character',
     'servers/a.yaml:3: name: found "gpu-0001", allowed: the name of the file, which would have to be servers/gpu-0001.yaml',
-    'servers/gpu-0004.yaml:9: colour: found an unknown field, allowed: name, validator, hourlyCost, gpuShortRef, agentApi, locked',
+    'servers/gpu-0004.yaml:9: colour: found an unknown field, allowed: name, validator, hourlyCost, gpuShortRef, agentApi, locked, netMbps, diskReadGbps, cache',
     'servers/gpu-0005.yml:3: name: found "gpu-0005", allowed: the name of the file, which would have to be servers/gpu-0005.yaml',
     'servers/gpu-0003.yaml:7: agentApi: found "http://192.0.2.9:32000/", allowed: an address of its own; servers/gpu-0002.yaml has this one',
   ]);

@@ -3,7 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { minerConfig, serverConfig } from '../domain/config.ts';
-import { parseYamlFile } from './configfile.ts';
+import { checkYamlFile, parseYamlFile } from './configfile.ts';
 import { readConfigFolder } from './configfolder.ts';
 
 const template = fileURLToPath(new URL('../../../cluster-repo-template', import.meta.url));
@@ -21,6 +21,19 @@ test('the template shows the policy as a whole, and every field it shows with it
   for (const name of Object.keys(shown.policy)) {
     assert.match(read('miner.yaml'), new RegExp(`^ *${name}:`, 'm'), `${name} is not shown`);
   }
+});
+
+test('the rules that are commented out in miner.yaml are valid ones', () => {
+  const written = read('miner.yaml')
+    .replace(/^( +\w+:) (\{\}|\[\])(?=\n +# {2})/gm, '$1')
+    .replace(/^ {2}#(?= {2})/gm, ' ');
+  const { value, problems } = checkYamlFile(written, 'miner.yaml', minerConfig);
+  assert.equal(problems, []);
+  const { chutes, servers, schedule } = value?.policy ?? {};
+  assert.equal(
+    [chutes, servers, schedule].map((rules) => Object.keys(rules ?? {}).length),
+    [1, 1, 1],
+  );
 });
 
 test('the example of a server is valid and shows every field', () => {

@@ -116,7 +116,6 @@ function contradictions({ schedule, ...policy }: PolicyConfig): Contradiction[] 
   for (const [i, { from, to, set }] of schedule.entries()) {
     const path = ['schedule', i];
     if (from === to) found.push({ path: [...path, 'to'], message: `another time than ${from}` });
-    if (Object.keys(set).length === 0) found.push({ path: [...path, 'set'], message: 'at least one field' });
     found.push(...listContradictions({ ...policy, ...set }, [...path, 'set'], set));
   }
   return found;
