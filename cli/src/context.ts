@@ -31,7 +31,7 @@ export function hotkeyPath({ values, io }: Pick<Context, 'values' | 'io'>): stri
 
 export function createContext({ io, args, values, onInterrupt }: ContextParts): Context {
   const out = createOutput(io, {
-    format: (text(values, 'output') ?? 'table') as Format,
+    format: (flag(values, 'json') ? 'json' : (text(values, 'output') ?? 'table')) as Format,
     quiet: flag(values, 'quiet'),
     color: values.color !== false,
   });

@@ -19,12 +19,13 @@ const decisionShape = z.looseObject({
   chute_id: z.string(),
   chute_name: z.string(),
   server: z.string(),
-  gpu_ids: z.array(z.string()).default([]),
+  gpu_ids: z.array(z.string()).readonly().default([]),
   replicas_before: z.number().nullish(),
   numbers: z.record(z.string(), figure).default({}),
   alternatives: z
     .array(z.looseObject({ chute_name: z.string(), server: z.string(), value: figure, because: z.string() }))
     .default([]),
+  strategy: z.string().nullish(),
   commit: z.string().nullish(),
 });
 export type DecisionAnswer = z.infer<typeof decisionShape>;
@@ -82,6 +83,7 @@ export function decisionView(decision: DecisionAnswer, look: TableLook): string 
     `  deployment  ${decision.deployment_id}, ${decision.gpu_ids.length} GPU(s)`,
     ...(decision.because ? [`  because     ${decision.because}`] : []),
     ...(numbers.length > 0 ? [`  numbers     ${numbers.join(', ')}`] : []),
+    ...(decision.strategy ? [`  strategy    ${decision.strategy}`] : []),
     ...(decision.alternatives.length > 0 ? alternativesTable(decision, look) : []),
     ...(isDeploy && decision.alternatives.length === 0 ? ['  instead of  nothing else was possible'] : []),
   ].join('\n');

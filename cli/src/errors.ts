@@ -57,11 +57,14 @@ const hints: Partial<Record<ErrorCode, string>> = {
   'E-HOTKEY': 'give the wallet file of the miner hotkey with --hotkey or HOTKEY',
 };
 
+/** Nothing was started: what was given is wrong. */
+const wrongInput: ReadonlySet<string> = new Set<ErrorCode>(['E-USAGE', 'E-CONFIG', 'E-STRATEGY']);
+
 /** Every failure as a CliError. What nobody expected keeps its cause for `--debug`. */
 export function asCliError(error: unknown): CliError {
   if (error instanceof CliError) return error;
   if (error instanceof MinerError) {
-    const outcome = error.code === 'E-USAGE' ? 'usage' : 'failed';
+    const outcome = wrongInput.has(error.code) ? 'usage' : 'failed';
     return new CliError(error.code, error.message, { outcome, hint: hints[error.code], cause: error });
   }
   return new CliError('E-INTERNAL', messageOf(error), { hint: 'run it again with --debug', cause: error });

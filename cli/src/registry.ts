@@ -18,6 +18,7 @@ export const groups: Readonly<Record<string, string>> = {
   deployments: 'List, show and remove deployments',
   inventory: 'Compare what the miner and the validator know',
   kubeconfig: 'Fetch access to the clusters',
+  strategy: 'Run the planner for another program',
   hotkey: 'Show the miner hotkey',
   tee: 'Trusted nodes (not supported on GraVal nodes)',
 };
@@ -41,9 +42,15 @@ export const entries: readonly Entry[] = [
   },
   {
     path: ['plan'],
-    summary: 'Show what would be decided now, without doing it',
+    summary: 'Show what would be decided, now or for a saved world, without doing it',
     group: look,
     load: () => import('./commands/plan.ts'),
+  },
+  {
+    path: ['simulate'],
+    summary: 'Score a strategy on a recorded market, beside the rules of the upstream miner',
+    group: look,
+    load: () => import('./commands/simulate.ts'),
   },
   {
     path: ['doctor'],
@@ -183,6 +190,12 @@ export const entries: readonly Entry[] = [
     summary: 'Print the address of the hotkey',
     group: other,
     load: () => import('./commands/hotkey-show.ts'),
+  },
+  {
+    path: ['strategy', 'serve'],
+    summary: 'Answer snapshots on stdin with actions on stdout, one line each',
+    group: other,
+    load: () => import('./commands/strategy-serve.ts'),
   },
   {
     path: ['completion'],

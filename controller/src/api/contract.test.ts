@@ -69,6 +69,7 @@ const answers: [method: string, path: string, schema: z.ZodType, status?: number
   ['GET', '/deployments/', z.array(schemas.deployment)],
   ['GET', '/decisions', z.array(schemas.decision)],
   ['GET', '/plan', schemas.plan],
+  ['GET', '/plan/world', schemas.world],
   ['GET', '/ping', schemas.pong],
   ['GET', '/healthz', schemas.alive],
   ['GET', '/readyz', schemas.ready],

@@ -59,6 +59,13 @@ const dryRun = route({
   ok: schemas.plan,
 });
 
+const planWorld = route({
+  id: 'planWorld',
+  tag: 'decisions',
+  summary: 'All that a plan is made from now, to plan again elsewhere; see docs/world-file.md.',
+  ok: schemas.world,
+});
+
 export function addDeploymentRoutes(app: FastifyInstance, options: ApiOptions): void {
   async function purge(rows: readonly DeploymentLifecycle[], inventory: Inventory, reply: FastifyReply) {
     if (rows.length > 0) await options.undeploy(rows.map(({ deploymentId }) => deploymentId));
@@ -117,6 +124,11 @@ export function addDeploymentRoutes(app: FastifyInstance, options: ApiOptions): 
       }));
       return sendJson(reply, { decisions: rows.map(decisionShape), held, blocked });
     });
+  }
+
+  const { world } = options;
+  if (world) {
+    app.get('/plan/world', planWorld, async (_request, reply) => reply.type('application/json').send(await world()));
   }
 
   /** Decisions outlive their servers: an unknown name is looked up as it is. */

@@ -55,6 +55,8 @@ export interface ApiOptions {
   changed(): void;
   /** What Gepetto would decide now, and what it would hold back; nothing is launched or written. Without it `GET /plan` is 404. */
   plan?(): Promise<{ decisions: readonly Decision[]; held: readonly string[]; blocked: readonly string[] }>;
+  /** JSON text of what a plan is made from; without it `GET /plan/world` is 404. */
+  world?(): Promise<string>;
   /** Health of the member clusters; without it every server's status is `Unknown`. */
   observe?(): Pick<Observation, 'health'>;
   /** Kubeconfig (YAML or JSON text) by server name, of those that have one. Without it `GET /servers/kubeconfig` merges none. */

@@ -173,11 +173,14 @@ export const decision = name(
     alternatives: z.array(
       z.strictObject({ chute_name: text, server: text, value: z.number().nullable(), because: text }),
     ),
+    strategy: text.nullable(),
     commit: text.nullable(),
   }),
 );
 
 export const plan = z.strictObject({ decisions: z.array(decision), held: z.array(text), blocked: z.array(text) });
+
+export const world = z.looseObject({ format: z.literal(1), now: z.number() });
 
 export const decisionQuery = z.strictObject({
   deployment_id: text.max(200).optional(),

@@ -159,6 +159,7 @@ export function decisionShape({ decisionId, decidedAt, decision, commit }: Store
       value,
       because,
     })),
+    strategy: (deploys ? decision.strategy : undefined) ?? null,
     commit: commit ?? null,
   };
 }

@@ -3,7 +3,7 @@
 import type { Advice } from '../domain/advice.ts';
 import type { Chute } from '../domain/chute.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { DeployDecision, RemoveDecision } from '../domain/decision.ts';
+import type { Decision, DeployDecision, RemoveDecision } from '../domain/decision.ts';
 import type { DeploymentLifecycle, DeployReason } from '../domain/deployment.ts';
 import type { Policy } from '../domain/policy.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
@@ -36,6 +36,11 @@ export interface Plan {
   /** What the policy kept from happening, by rule. */
   blocked: Blocked[];
   memory: Memory;
+}
+
+/** All of it in the order in which it would be carried out. */
+export function decisionsOf({ removals, deploys, preemptions }: Plan): Decision[] {
+  return [...removals, ...preemptions.flatMap(({ deploy, victims }) => [...victims, deploy]), ...deploys];
 }
 
 /** Below this many, inferred removals are never held back. */

@@ -8,9 +8,10 @@ import { type Clock, systemClock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 import type { ClusterRepo, ControllerLink, EventBus, PassReport, Store } from '../domain/ports.ts';
 import { systemRandom } from '../domain/random.ts';
-import { plan } from '../gepetto/plan.ts';
+import { decisionsOf, plan } from '../gepetto/plan.ts';
 import type { PassMemory } from '../gepetto/swap.ts';
 import { emptyMemory } from '../gepetto/world.ts';
+import { worldFileText } from '../gepetto/worldfile.ts';
 import { openMembers } from '../kubernetes/members.ts';
 import { createMetrics, type Metrics, type MetricsSources } from '../metrics/metrics.ts';
 import type { Signer } from '../signing/sr25519.ts';
@@ -171,12 +172,16 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
     const { world, policy } = await look.snapshot();
     const memory = told.memory as PassMemory;
     const planned = plan(world, policy, clock, systemRandom, memory, memory.advice);
-    const swaps = planned.preemptions.flatMap(({ victims, deploy }) => [...victims, deploy]);
     return {
-      decisions: [...planned.removals, ...swaps, ...planned.deploys],
+      decisions: decisionsOf(planned),
       held: planned.held,
       blocked: planned.blocked.map(({ sentence }) => sentence),
     };
+  }
+
+  async function worldText(): Promise<string> {
+    const { world, policy } = await look.snapshot();
+    return worldFileText({ now: clock.now(), policy, world, memory: told.memory as PassMemory });
   }
 
   const api = createApi({
@@ -186,6 +191,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
     repo,
     status,
     plan: dryRun,
+    world: worldText,
     observe: members.observe,
     kubeconfigs: async () => members.kubeconfigs(),
     readiness: ready,

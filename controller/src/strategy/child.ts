@@ -3,6 +3,7 @@
 
 import { spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { type Answer, answerSchema, type Question } from '../domain/advice.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
 import type { Order, Reply } from './sandbox.ts';
 
@@ -18,8 +19,8 @@ export interface Limits {
 export const limits: Limits = { startMs: 20_000, answerMs: 2000, memoryMb: 128 };
 
 export interface Child {
-  /** JSON in, JSON out. Rejects with E-STRATEGY; the process has ended then. */
-  ask(question: string): Promise<string>;
+  /** Rejects with E-STRATEGY; the process is of no use any more then. */
+  ask(question: Question): Promise<Answer>;
   close(): void;
 }
 
@@ -30,6 +31,13 @@ const inside = fileURLToPath(new URL('./inside.ts', import.meta.url));
 
 function faulty(because: string): MinerError {
   return new MinerError('E-STRATEGY', because);
+}
+
+function parseAnswer(text: string): Answer {
+  const result = answerSchema.safeParse(JSON.parse(text));
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  throw faulty(`its answer is wrong at ${issue?.path.join('.') || 'its top'}: ${issue?.message}`);
 }
 
 function startProcess({ memoryMb }: Limits) {
@@ -93,10 +101,9 @@ export async function startChild(text: string, given: Limits = limits): Promise<
   await hear(limitMs, 'was not loaded', { kind: 'load', text, limitMs });
   return {
     async ask(question) {
-      const reply = await hear(limitMs, 'gave no answer', { kind: 'ask', question, limitMs });
-      if (reply.kind === 'answered') return reply.answer;
-      end('it broke the protocol');
-      throw dead;
+      const order: Order = { kind: 'ask', question: JSON.stringify(question), limitMs };
+      const reply = await hear(limitMs, 'gave no answer', order);
+      return parseAnswer(reply.kind === 'answered' ? reply.answer : 'null');
     },
     close: () => end('it was stopped'),
   };

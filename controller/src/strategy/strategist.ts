@@ -1,9 +1,9 @@
 // Asks the owner's strategy once per pass, and never keeps a pass waiting for long: whatever goes wrong with it, the default decides,
 // somebody hears of it, and it is tried again later or as soon as the file changes.
 
-import { type Advice, adviceOf, answerSchema, defaultStrategy, noAdvice, type Question } from '../domain/advice.ts';
+import { type Advice, adviceOf, defaultStrategy, noAdvice, type Question } from '../domain/advice.ts';
 import type { Clock } from '../domain/clock.ts';
-import { MinerError, messageOf } from '../domain/errors.ts';
+import { messageOf } from '../domain/errors.ts';
 import type { StrategyFile } from '../domain/ports.ts';
 import { type Child, limits as defaultLimits, type Limits, startChild } from './child.ts';
 
@@ -37,13 +37,6 @@ export function strategyName({ path, id }: StrategyFile): string {
   return `${path} ${id.slice(0, 8)}`;
 }
 
-function parseAnswer(text: string): Parameters<typeof adviceOf>[0] {
-  const result = answerSchema.safeParse(JSON.parse(text));
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw new MinerError('E-STRATEGY', `its answer is wrong at ${issue?.path.join('.')}: ${issue?.message}`);
-}
-
 export function createStrategist({ clock, limits = defaultLimits, onOutcome }: StrategistOptions): Strategist {
   let known: string | undefined;
   let child: Child | undefined;
@@ -75,7 +68,7 @@ export function createStrategist({ clock, limits = defaultLimits, onOutcome }: S
       }
       try {
         child ??= await startChild(file.text, limits);
-        const answer = parseAnswer(await child.ask(JSON.stringify(question())));
+        const answer = await child.ask(question());
         failure = undefined;
         onOutcome?.('answered');
         return { advice: adviceOf(answer, strategyName(file)), held: undefined };

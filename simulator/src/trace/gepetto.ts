@@ -1,10 +1,11 @@
 // The production planner as a strategy of the trace: each snapshot becomes a world, each decision an action.
 
+import type { Advice } from '@miner/controller/domain/advice.ts';
 import type { DeployDecision } from '@miner/controller/domain/decision.ts';
 import { policyConfig } from '@miner/controller/domain/policy.ts';
 import { seededRandom } from '@miner/controller/domain/random.ts';
 import { plan } from '@miner/controller/gepetto/plan.ts';
-import { backOff, emptyMemory, holdOff, type Memory } from '@miner/controller/gepetto/world.ts';
+import { backOff, emptyMemory, holdOff, type Memory, type World } from '@miner/controller/gepetto/world.ts';
 import { clockMs } from './gepetto-views.ts';
 import { createWorldBuilder } from './gepetto-world.ts';
 import type { Action, DeployAction, Snapshot, TraceStrategy } from './protocol.ts';
@@ -26,7 +27,18 @@ function deployOf({ spec }: DeployDecision): DeployAction {
   };
 }
 
+/** The two halves of a tick, for whoever asks somebody in between; each snapshot is looked at once. */
+export interface Gepetto {
+  look(snapshot: Snapshot): World;
+  decide(world: World, snapshot: Snapshot, advice?: Advice): Action[];
+}
+
 export function createStrategy(seed: number): TraceStrategy {
+  const { look, decide } = createGepetto(seed);
+  return { act: (snapshot) => decide(look(snapshot), snapshot) };
+}
+
+export function createGepetto(seed: number): Gepetto {
   const random = seededRandom(seed);
   const builder = createWorldBuilder();
   let memory: Memory = emptyMemory;
@@ -48,10 +60,12 @@ export function createStrategy(seed: number): TraceStrategy {
   }
 
   return {
-    act(snapshot) {
+    look(snapshot) {
       hear(snapshot);
-      const world = builder.world(snapshot);
-      const planned = plan(world, policy, { now: () => clockMs(snapshot.now) }, random, memory);
+      return builder.world(snapshot);
+    },
+    decide(world, snapshot, advice) {
+      const planned = plan(world, policy, { now: () => clockMs(snapshot.now) }, random, memory, advice);
       memory = planned.memory;
       const actions: Action[] = [];
       asked = [];

@@ -102,7 +102,8 @@ function checkFleet(fleet: Fleet, { file, line }: Place): void {
   if (problems.length > 0) throw configError(problems.slice(0, shownProblems));
 }
 
-function readDocument<T>(dir: string, file: string, schema: z.ZodType<T>): { value: T; place: Place } {
+/** Throws E-CONFIG with file, line, field, what was found and what is allowed. */
+export function readDocument<T>(dir: string, file: string, schema: z.ZodType<T>): { value: T; place: Place } {
   const text = readFile(join(dir, file)).toString('utf8');
   const data = parseJson(text, file);
   let find: ReturnType<typeof lineFinder> | undefined;
@@ -143,6 +144,12 @@ function readRecords(dir: string, fleet: Fleet, chutes: readonly ChuteSpec[]): T
 
 /** Reads fleet.json, chutes.json and events.ndjson (or events.ndjson.gz). Throws E-CONFIG. */
 export function readTrace(dir: string): Trace {
+  if (!existsSync(join(dir, 'fleet.json'))) {
+    throw new MinerError(
+      'E-CONFIG',
+      `${dir} holds no trace: fleet.json, chutes.json and events.ndjson(.gz) are expected there.`,
+    );
+  }
   const { value: fleet, place } = readDocument(dir, 'fleet.json', fleetSchema);
   checkFleet(fleet, place);
   const { value: chutes } = readDocument(dir, 'chutes.json', chutesSchema);

@@ -71,12 +71,8 @@ export function textReport(simulation: Simulation, baseline: Simulation | undefi
   return lines.join('\n');
 }
 
-export function jsonReport(
-  trace: string,
-  simulation: Simulation,
-  baseline: Simulation | undefined,
-  bound?: number,
-): string {
+/** The same for scripts. */
+export function reportValue(trace: string, simulation: Simulation, baseline: Simulation | undefined, bound?: number) {
   const compared = baseline && { upstream: baseline, ratio: comparedWith(baseline, simulation) };
-  return JSON.stringify({ trace, ...simulation, ...compared, bound });
+  return { trace, ...simulation, ...compared, bound };
 }

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { MinerError } from '@miner/controller/domain/errors.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { jsonReport, textReport } from './report.ts';
+import { reportValue, textReport } from './report.ts';
 import { meanAndSpread, simulate } from './simulate.ts';
 import { makeTrace, near } from './testing.ts';
 
@@ -24,7 +24,7 @@ async function refusal(strategy: string): Promise<string> {
   try {
     await simulate(trace, strategy, [1]);
   } catch (error) {
-    if (error instanceof MinerError && error.code === 'E-USAGE') return error.message;
+    if (error instanceof MinerError && ['E-USAGE', 'E-STRATEGY'].includes(error.code)) return error.message;
     throw error;
   }
   throw new Error('was accepted');
@@ -63,12 +63,14 @@ require('node:readline').createInterface({ input: process.stdin }).on('line', ()
   assert.is((await simulate(trace, path, [4])).runs[0]?.rule_violations, 0);
 });
 
-test('a module without createStrategy, and one that is missing, are refused by name', async () => {
-  assert.match(
-    await refusal(write('empty.ts', 'export const x = 1;\n')),
-    /empty\.ts must export a function createStrategy/,
-  );
-  assert.match(await refusal(join(dir, 'missing.ts')), /missing\.ts cannot be loaded/);
+test('a module that is neither a strategy nor hooks, and one that is missing, are refused by name', async () => {
+  const wrong = [
+    ['empty.ts', 'export const x = 1;\n', /empty\.ts cannot be used: it exports "x"; hooks are/],
+    ['number.ts', 'export const createStrategy = 3;\n', /number\.ts must export a function createStrategy/],
+    ['broken.ts', 'export function createStrategy( {\n', /broken\.ts cannot be loaded/],
+  ] as const;
+  for (const [name, text, says] of wrong) assert.match(await refusal(write(name, text)), says);
+  assert.match(await refusal(join(dir, 'missing.ts')), /missing\.ts cannot be read/);
 });
 
 test('the report compares with upstream, names broken rules and reads as JSON', async () => {
@@ -83,9 +85,9 @@ test('the report compares with upstream, names broken rules and reads as JSON', 
   assert.match(text, /score\/USD/);
   assert.match(text, /Rules broken, all seeds: unknown_deployment \d+/);
   assert.match(text, /earns 0\.000 × upstream/);
-  const json = JSON.parse(jsonReport('t', simulation, baseline));
-  assert.equal([json.trace, json.ratio, json.mean, json.upstream.mean], ['t', 0, 0, baseline.mean]);
-  assert.not(Object.hasOwn(JSON.parse(jsonReport('t', baseline, undefined)), 'upstream'));
+  const json = reportValue('t', simulation, baseline);
+  assert.equal([json.trace, json.ratio, json.mean, json.upstream?.mean], ['t', 0, 0, baseline.mean]);
+  assert.not(Object.hasOwn(reportValue('t', baseline, undefined), 'upstream'));
 });
 
 test.run();

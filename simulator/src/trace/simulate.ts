@@ -1,11 +1,13 @@
 // Scores strategies on a trace over several seeds, the same question for `main.ts` and for whoever calls from a program: which strategy,
 // from where, how good beside the upstream rules.
 
+import { readFile } from 'node:fs/promises';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { MinerError, messageOf } from '@miner/controller/domain/errors.ts';
 import type { Trace } from './format.ts';
 import { createStrategy as gepetto } from './gepetto.ts';
+import { replayHooked } from './hooks.ts';
 import type { TraceResult } from './market.ts';
 import { replayProgram } from './process.ts';
 import type { CreateStrategy } from './protocol.ts';
@@ -33,9 +35,13 @@ function inProcess(create: CreateStrategy): Player {
   return async (trace, seed) => replay(trace, create(seed));
 }
 
+/** Export of a module that is a whole strategy; any other module has hooks. */
+const wholeStrategy =
+  /^export\s+(?:(?:async\s+)?function|const|let)\s+createStrategy\b|^export\s*\{[^}]*\bcreateStrategy\b/m;
+
 /**
- * `gepetto` or `upstream`, a module that exports `createStrategy(seed)`, or any other file as a program of the line protocol, started with the seed as
- * its argument. Throws E-USAGE when a module cannot be loaded.
+ * `gepetto` or `upstream`; a strategy.ts as in a cluster repository, which is not trusted; a module that exports `createStrategy(seed)`, which
+ * is; or any other file as a program of the line protocol, started with the seed as its argument. Throws E-USAGE when it cannot be loaded.
  */
 export async function loadPlayer(strategy: string): Promise<Player> {
   if (strategy === 'upstream') return inProcess(upstream);
@@ -44,6 +50,10 @@ export async function loadPlayer(strategy: string): Promise<Player> {
   if (!moduleEndings.has(extname(path))) {
     return (trace, seed) => replayProgram(trace, { command: path, args: [String(seed)] });
   }
+  const text = await readFile(path, 'utf8').catch((error: unknown) => {
+    throw new MinerError('E-USAGE', `The strategy ${strategy} cannot be read: ${messageOf(error)}`, { cause: error });
+  });
+  if (!wholeStrategy.test(text)) return (trace, seed) => replayHooked(trace, text, strategy, seed);
   let loaded: { createStrategy?: unknown };
   try {
     loaded = await import(pathToFileURL(path).href);

@@ -165,6 +165,7 @@ function createOptions(context: Context): ApiOptions {
       },
     },
     status: async () => ({ hotkey: miner.address }),
+    world: async () => JSON.stringify({ format: 1, now: nowMs, world: {} }),
     plan: async () => ({
       decisions: context.decisions.map(({ decision }) => decision),
       held: ['waits'],
