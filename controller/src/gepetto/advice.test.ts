@@ -56,6 +56,14 @@ test('score: a factor turns the order of two chutes', () => {
   assert.equal(placesOf(world, advise({ [high.chuteId]: { score: { h100: 0.1 } } })), ['low@b']);
 });
 
+test('S3 score: a strategy that ranks by raw multiplier turns the order round', () => {
+  const small = f.chute('small', { effectiveComputeMultiplier: 2 });
+  const large = f.chute('large', { effectiveComputeMultiplier: 3, gpuCount: 2 });
+  const world = f.world({ servers: [f.server('b', { count: 2 })], chutes: [small, large] });
+  assert.is(placesOf(world)[0], 'small@b');
+  assert.equal(placesOf(world, advise({ [large.chuteId]: { score: { h100: 2 } } })), ['large@b']);
+});
+
 test('place: a factor chooses the server, also among servers that look alike', () => {
   const twins = ['b', 'c', 'd'].map((name) => f.server(name));
   const world = f.world({ servers: twins, chutes: [low] });
