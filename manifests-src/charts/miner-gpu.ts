@@ -1,6 +1,7 @@
 // What every GPU server runs beside its chutes: agent and registry proxy in a namespace of their own, and the rules around the chutes.
 
 import { Agent } from '../constructs/agent.ts';
+import { CacheCleaner } from '../constructs/cache-cleaner.ts';
 import { chutePolicies } from '../constructs/chute-policies.ts';
 import { MemberAccess } from '../constructs/member-access.ts';
 import { chutesNamespace, systemNamespace } from '../constructs/names.ts';
@@ -25,6 +26,7 @@ export const minerGpuChart: ChartDefinition<MemberContext> = {
     },
     access: (scope, { config }) => void new MemberAccess(scope, 'access', config.agent),
     agent: (scope, context) => void new Agent(scope, 'agent', context),
+    'cache-cleaner': (scope, context) => void new CacheCleaner(scope, 'cache-cleaner', context),
     registry: (scope, context) => void new RegistryProxy(scope, 'registry', context),
   },
 };

@@ -15,6 +15,7 @@ import {
   jobName,
   namespace,
 } from './chute-props.ts';
+import { pullPolicy } from './container.ts';
 import { demand, demandLabels } from './rules.ts';
 
 const cacheRoot = '/var/snap/cache';
@@ -73,7 +74,8 @@ function cacheInit(props: ChuteProps): k8s.Container {
   return {
     name: 'cache-init',
     image,
-    imagePullPolicy: image.includes('@sha256:') ? 'IfNotPresent' : 'Always',
+    imagePullPolicy: pullPolicy(image),
+    args: ['cache-cleaner'],
     env: cacheInitEnv(props),
     resources: fixed({ cpu: '1', memory: '1Gi' }),
     securityContext: { runAsUser: 0, runAsGroup: 0 },

@@ -66,6 +66,14 @@ export function nodePort(port: number) {
     .describe(`Node port, ${nodePortRange.first} to ${nodePortRange.last}.`);
 }
 
+export function cron(schedule: string) {
+  return z
+    .string()
+    .regex(/^(\S+\s){4}\S+$/, 'must be five fields of cron')
+    .default(schedule)
+    .describe('When it runs, as cron.');
+}
+
 /** A key of a Secret that exists already; nothing but its name is ever written here. */
 export function secretKey(name: string, key: string, content: string) {
   return z

@@ -16,7 +16,10 @@ function image(name: string, what: string) {
 export const imageValues = z
   .strictObject({
     miner: image('chutes-miner/miner:0.1.0', 'The program itself; every role of it.'),
-    cacheCleaner: image('chutes-miner/cache-cleaner:0.1.0', 'Cleans the model cache before a chute starts.'),
+    cacheCleaner: image(
+      'chutes-miner/miner:0.1.0',
+      'Role cache-cleaner of the program: before each chute, and on a schedule.',
+    ),
     gravalBootstrap: image('chutes-miner/graval-bootstrap:0.1.0', 'Proves the GPUs of a new server.'),
     postgres: image('docker.io/library/postgres:16.4', 'Database of the control plane.'),
     redis: image('docker.io/library/redis:7.4.1', 'Event stream of the control plane.'),

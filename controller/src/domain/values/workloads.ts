@@ -1,7 +1,7 @@
 // Sections `controller`, `gepetto`, `agent` and `audit`: the roles of the program that run in clusters.
 
 import { z } from 'zod';
-import { nodePort, placement, quantity, resources, storage } from './common.ts';
+import { cron, nodePort, placement, quantity, resources, storage } from './common.ts';
 
 const repositorySize = quantity.default('5Gi').describe('Size of the volume claim of the cluster repository.');
 
@@ -44,11 +44,7 @@ export const agentValues = z
 export const auditValues = z
   .strictObject({
     enabled: z.boolean().default(true).describe('Report each full hour to the validators.'),
-    schedule: z
-      .string()
-      .regex(/^(\S+\s){4}\S+$/, 'must be five fields of cron')
-      .default('1 * * * *')
-      .describe('When it runs, as cron.'),
+    schedule: cron('1 * * * *'),
     chain: z
       .string()
       .regex(/^(wss?:\/\/\S+|none)$/, 'must be a ws or wss URL, or none')

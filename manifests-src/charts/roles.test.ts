@@ -1,0 +1,74 @@
+// The arguments that the charts give, read by the roles' own parsers: an option that a role does not know, or lacks, fails here.
+
+import { parseArgs } from 'node:util';
+import { role as agent } from '@miner/controller/roles/agent.ts';
+import { role as auditExporter } from '@miner/controller/roles/audit-exporter.ts';
+import { role as cacheCleaner } from '@miner/controller/roles/cache-cleaner.ts';
+import { role as registryAuth } from '@miner/controller/roles/registry-auth.ts';
+import type { Role } from '@miner/controller/roles/role.ts';
+import { role as controller } from '@miner/controller/roles/serve-controller.ts';
+import { role as gepetto } from '@miner/controller/roles/serve-gepetto.ts';
+import { test } from 'uvu';
+import * as assert from 'uvu/assert';
+import { configWith, containersOf, objectsOf, workloadsOf } from '../testing/tree.ts';
+
+const roles: Record<string, { role: Role; needs: string[]; env: string[] }> = {
+  agent: { role: agent, needs: ['hotkey', 'name'], env: [] },
+  'audit-exporter': { role: auditExporter, needs: ['hotkey', 'api'], env: ['POSTGRESQL'] },
+  'cache-cleaner': { role: cacheCleaner, needs: ['root'], env: [] },
+  controller: {
+    role: controller,
+    needs: ['hotkey', 'repository', 'link-token-file'],
+    env: ['POSTGRESQL', 'REDIS_URL'],
+  },
+  gepetto: { role: gepetto, needs: ['controller', 'repository', 'link-token-file'], env: ['POSTGRESQL', 'REDIS_URL'] },
+  'registry-auth': { role: registryAuth, needs: ['hotkey'], env: ['NODE_NAME', 'VALIDATORS'] },
+};
+
+const variants = { plain: {}, dry: { cache: { dryRun: true }, audit: { chain: 'none' } } };
+const images = new Set([configWith().images.miner, configWith().images.cacheCleaner]);
+
+for (const [variant, sections] of Object.entries(variants)) {
+  const containers = workloadsOf(objectsOf(configWith(sections))).flatMap(({ pod }) =>
+    containersOf(pod).map((container) => ({ container, pod })),
+  );
+  const programs = containers.filter(({ container }) => images.has(container.image));
+
+  test(`${variant}: every container of the program's image runs a role with options that the role knows`, () => {
+    assert.equal(programs.map(({ container }) => container.args?.[0]).sort(), Object.keys(roles).sort());
+    for (const { container } of programs) {
+      const [name = '', ...args] = container.args ?? [];
+      const known = roles[name];
+      assert.ok(known, name);
+      if (!known) continue;
+      const { role, needs, env } = known;
+      const { values } = parseArgs({ args, options: role.options });
+      for (const option of needs) assert.ok(values[option], `${name} --${option}`);
+      const variables = container.env?.map((one) => one.name) ?? [];
+      for (const variable of env) assert.ok(variables.includes(variable), `${name} ${variable}`);
+    }
+  });
+
+  test(`${variant}: every file and folder that a role is given is mounted`, () => {
+    for (const { container, pod } of programs) {
+      const paths = (container.args ?? []).flatMap((arg) => /^--[a-z-]+=(\/.*)$/.exec(arg)?.[1] ?? []);
+      for (const path of paths) {
+        const mount = container.volumeMounts?.find(
+          ({ mountPath }) => path === mountPath || path.startsWith(`${mountPath}/`),
+        );
+        assert.ok(
+          pod.volumes?.some(({ name }) => name === mount?.name),
+          `${container.name}: ${path}`,
+        );
+      }
+    }
+  });
+
+  test(`${variant}: no secret is in an argument`, () => {
+    for (const { container } of containers)
+      for (const arg of [...(container.args ?? []), ...(container.command ?? [])])
+        assert.not.match(arg, /PASSWORD\)|TOKEN\)/);
+  });
+}
+
+test.run();
