@@ -137,6 +137,7 @@ function meddling(between: () => void): { freeBytes(): number } {
 
 scene('a folder swapped for a link after the scan leads nowhere', async (tree) => {
   const precious = tree.file(join(tree.outside, 'models--org--old', 'blobs', 'precious'), 8 * kb, 400);
+  tree.age(tree.outside, 400);
   tree.model(idle, 'org/old', 8 * kb, 40);
   const swap = () => {
     renameSync(tree.at(idle, 'hub'), tree.at(idle, 'moved'));
@@ -167,6 +168,34 @@ scene('a model whose chute starts after the scan stays, and the next one goes in
   const report = await tree.clean({ maxBytes: 150 * kb, ...meddling(start) });
   assert.equal([namesOf(report), report.met], [['org/b'], true]);
   assert.ok(tree.has(idle, 'hub', 'models--org--a', 'blobs', 'b10b'));
+});
+
+scene('a model whose chute starts while it is taken out is put back', async (tree) => {
+  tree.model(idle, 'org/old', 8 * kb, 40);
+  const ledger = openLedger(tree.root);
+  ledger.noteSeen(new Set(), now);
+  let reads = 0;
+  const startsAfterFirst = () => (reads++ === 0 ? undefined : now);
+  const report = await tree.clean({ ledger: { ...ledger, lastUsedOf: startsAfterFirst } });
+  ledger.close();
+  assert.equal([report.removed, report.failures.map((one) => one.problem)], [[], ['is in use since']]);
+  assert.ok(tree.has(idle, 'hub', 'models--org--old', 'blobs', 'b10b'));
+});
+
+scene('a model comes back when the time is over before it was looked at again', async (tree) => {
+  tree.model(idle, 'org/old', 8 * kb, 40);
+  const ledger = openLedger(tree.root);
+  ledger.noteSeen(new Set(), now);
+  const stopping = new AbortController();
+  let reads = 0;
+  const stopsAfterFirst = () => {
+    if (reads++ === 1) stopping.abort();
+    return undefined;
+  };
+  const report = await tree.clean({ ledger: { ...ledger, lastUsedOf: stopsAfterFirst }, signal: stopping.signal });
+  ledger.close();
+  assert.equal([report.complete, report.removed], [false, []]);
+  assert.ok(tree.has(idle, 'hub', 'models--org--old', 'blobs', 'b10b'));
 });
 
 scene('a model and a file that vanish after the scan are no failure', async (tree) => {

@@ -26,13 +26,14 @@ export function takeOut({ item, root, trash, scanner, isUsed }: TakeOutParts): s
     if (isUsed()) return 'is in use since';
     return inside(root, parent, (folder) => {
       renameSync(folder.at(name), trash.at(place));
-      const why = isUsed()
-        ? 'is in use since'
-        : scanner.changedAt(trash, place) > item.changedAt && 'was changed since';
-      if (why) {
-        renameSync(trash.at(place), folder.at(name));
-        return why;
+      let why: string | false = 'could not be looked at again';
+      try {
+        const changed = () => scanner.changedAt(trash, place) > item.changedAt && 'was changed since';
+        why = isUsed() ? 'is in use since' : changed();
+      } finally {
+        if (why) renameSync(trash.at(place), folder.at(name));
       }
+      if (why) return why;
       if (parent.at(-1) === 'hub') takeLocks(folder, name, trash, `${place}-locks`);
       return undefined;
     });
