@@ -12,7 +12,7 @@ import { createStrategist, type StrategyOutcome } from './strategist.ts';
 import { question } from './testing/question.ts';
 
 let now = 0;
-const quick = { ...limits, answerMs: 500, memoryMb: 48 };
+const quick = { ...limits, answerMs: 1500, memoryMb: 48 };
 
 function fileOf(text: string): StrategyFile {
   return { path: 'strategy/strategy.ts', text, id: createHash('sha1').update(text).digest('hex') };
@@ -59,8 +59,8 @@ test('hooks that return nothing say nothing', async () => {
 const faults: [what: string, text: string, because: RegExp][] = [
   ['a syntax error', 'export const = 3', /SyntaxError/],
   ['a throw at load', 'throw new Error("not today")', /not today/],
-  ['a hang at load', 'for (;;);', /took longer than 500 ms/],
-  ['a promise at load that never ends', 'await new Promise(() => {});', /was not loaded within 500 ms/],
+  ['a hang at load', 'for (;;);', /took longer than 1500 ms/],
+  ['a promise at load that never ends', 'await new Promise(() => {});', /was not loaded within 1500 ms/],
   [
     'an export that is no hook',
     'export const scor = () => 1;',
@@ -72,17 +72,17 @@ const faults: [what: string, text: string, because: RegExp][] = [
     'export function score({ job }) { return job.id.length; }',
     /score failed for llama on a100: TypeError.*strategy\.ts:1/,
   ],
-  ['an infinite loop', 'export function veto() { for (;;); }', /took longer than 500 ms/],
+  ['an infinite loop', 'export function veto() { for (;;); }', /took longer than 1500 ms/],
   ['an endless recursion', 'export function veto() { return veto(); }', /RangeError/],
   [
     'a memory bomb',
     'const a = []; export function score() { for (;;) a.push(new Array(1e5).fill(7)); }',
-    /more than 48 MB|longer than 500 ms|no answer within/,
+    /more than 48 MB|longer than 1500 ms|no answer within/,
   ],
   [
     'a bomb of text',
     'let a = "x"; const b = []; export function score() { for (;;) b.push((a += a + 1).split("")); }',
-    /more than 48 MB|longer than 500 ms|no answer within/,
+    /more than 48 MB|longer than 1500 ms|no answer within/,
   ],
   [
     'a number that is none',
