@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { MinerError } from '../domain/errors.ts';
+import type { OpenClusterRepo } from './clusterrepo.ts';
 import { deploy } from './testing/fixture.ts';
 import { atHost, commitOnce, commitSoon, errorOf, forget, pushNote } from './testing/testremote.ts';
 import { git, serverConfigOf, specAt } from './testing/testrepo.ts';
@@ -32,6 +33,25 @@ test('two stores that start on an empty remote at once agree on its first commit
     assert.is((await a.readLive()).commit, (await b.readLive()).commit);
     assert.is((await a.readMain()).commit, (await b.readMain()).commit);
     assert.is(git(host.gitdir, 'rev-list', '--count', 'live'), '1');
+  });
+});
+
+test('a proposal replaces what stands on the host, whoever proposed it', async () => {
+  await atHost(async ({ host, open, problems }) => {
+    const propose = async (repo: OpenClusterRepo, slot: number) => {
+      const [main, live] = [await repo.readMain(), await repo.readLive()];
+      return repo.propose({ decisions: [deploy(specAt(1, slot))], configCommit: main.commit, base: live.commit });
+    };
+    const repo = await open('one');
+    await propose(repo, 0);
+    const first = await propose(repo, 1);
+    assert.is(git(host.gitdir, 'rev-parse', 'proposed'), first);
+    const second = await propose(await open('two'), 2);
+    assert.is(git(host.gitdir, 'rev-parse', 'proposed'), second);
+    const third = await propose(repo, 3);
+    assert.is(git(host.gitdir, 'rev-parse', 'proposed'), third);
+    assert.is(git(host.gitdir, 'rev-list', '--count', 'live..proposed'), '1');
+    assert.equal(problems, []);
   });
 });
 

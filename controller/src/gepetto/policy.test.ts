@@ -228,6 +228,15 @@ test('swaps stop at the cap on removals, also by those of the last minutes', () 
   );
 });
 
+test('the swaps of one plan share the cap', () => {
+  const pair = [one, f.server('other', { count: 1, hourlyCost: 3 })];
+  const running = pair.map((server) => f.spec(z, server));
+  const rows = running.map((spec) => f.row(spec, { activatedAt: f.now - 300 * f.minute }));
+  const given = { ...full, servers: pair, running, rows };
+  assert.is(outcome(given, {}).swapped.length, 2);
+  assert.is(outcome(given, { limits: { removals: 1 } }).swapped.length, 1);
+});
+
 test('removals that somebody stated do not count against the cap', () => {
   const spec = f.spec(z, cheap);
   const at = f.now - f.minute;
@@ -304,6 +313,13 @@ test('rentals obey the rules like every launch', () => {
   for (const rule of [{ denyChutes: [x.chuteId] }, { costCeiling: 0.5 }, { chutes: { [x.chuteId]: { maximum: 0 } } }]) {
     assert.equal(run(rule), []);
   }
+});
+
+test('a rental and an instance of one chute share its maximum', () => {
+  const world = { ...worldOf({ chutes: [x] }), jobs: new Map([[rental.jobId, rental]]) };
+  const run = (maximum: number | null) =>
+    plan(world, policyOf({ chutes: { [x.chuteId]: { maximum } } }), clock, seededRandom(1), emptyMemory).deploys.length;
+  assert.equal([run(null), run(1)], [2, 1]);
 });
 
 /** The validator rolls x over; its old version runs on `cheap`. */

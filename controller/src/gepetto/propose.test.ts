@@ -111,6 +111,12 @@ test('what is learned from failures waits for the next real pass; what is missin
   assert.is(memory.failures.size, 0);
 });
 
+test('while nothing can be committed nothing is proposed, and it is told why', async () => {
+  const { ports, batches } = scene(busyWorld());
+  const { held, proposed } = await runPass({ ...ports, obstacle: async () => 'the git host is away' }, emptyMemory);
+  assert.equal([held, proposed, batches], [['the git host is away'], [], []]);
+});
+
 test('a proposal that breaks a rule of the tree, or comes too late, is reported and the next pass tries anew', async () => {
   for (const code of ['E-GUARD', 'E-GIT-CONFLICT'] as const) {
     const { ports, reports } = scene(busyWorld(), () => Promise.reject(new MinerError(code, 'a GPU twice')));

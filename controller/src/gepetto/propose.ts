@@ -27,7 +27,7 @@ function asLaunched(decision: DeployDecision): DeployDecision {
 export async function propose(
   { world, policy, live, configCommit }: Snapshot,
   advice: Advice | undefined,
-  ports: Pick<PassPorts, 'clock' | 'repo' | 'report'>,
+  ports: Pick<PassPorts, 'clock' | 'repo' | 'report' | 'obstacle'>,
   memory: PassMemory,
 ): Promise<PassResult> {
   const random = seededRandom(1);
@@ -50,6 +50,8 @@ export async function propose(
     again: false,
     failure: undefined,
   };
+  const obstacle = await ports.obstacle?.();
+  if (obstacle !== undefined) return { ...result, held: [obstacle, ...result.held], proposed: [] };
   try {
     await ports.repo.propose({ decisions, configCommit, base: live.commit });
   } catch (error) {

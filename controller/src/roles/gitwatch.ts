@@ -31,13 +31,16 @@ export function gitState(repo: Pick<Watched, 'health'>): PartState[] {
 }
 
 /** Refuses to write `live` with E-IN-USE while another process decides. */
-export function whileHeld<R extends Pick<ClusterRepo, 'commitLive'>>(repo: R, lease: Pick<Lease, 'held' | 'state'>): R {
-  return {
-    ...repo,
-    commitLive(batch: Parameters<R['commitLive']>[0]) {
-      if (lease.held()) return repo.commitLive(batch);
+export function whileHeld<R extends Pick<ClusterRepo, 'commitLive' | 'propose'>>(
+  repo: R,
+  lease: Pick<Lease, 'held' | 'state'>,
+): R {
+  const guarded =
+    <A, T>(write: (argument: A) => Promise<T>) =>
+    (argument: A): Promise<T> => {
+      if (lease.held()) return write(argument);
       const message = `another process decides: ${lease.state().holder}`;
       return Promise.reject(new MinerError('E-IN-USE', message));
-    },
-  };
+    };
+  return { ...repo, commitLive: guarded(repo.commitLive), propose: guarded(repo.propose) };
 }
