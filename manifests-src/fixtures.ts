@@ -61,6 +61,7 @@ export interface Case {
   server?: Partial<Server>;
   config?: Partial<MinerConfig>;
   spec?: Partial<DeploymentSpec>;
+  explanation?: string;
 }
 
 /** A spec that fits the chute: ports and config id follow from its version, job ports from the job id. */
@@ -94,5 +95,6 @@ export function render(change: Case = {}): string {
     config: { ...config, ...change.config },
     server: { ...server, ...change.server },
     chute: ofChute,
+    ...(change.explanation && { explanation: change.explanation }),
   });
 }

@@ -1,6 +1,7 @@
 // Decisions as the miner API gives them (GET /decisions), and the words they are told in.
 
 import { z } from 'zod';
+import { CliError } from './errors.ts';
 import type { Remote } from './http.ts';
 import { time } from './output/format.ts';
 import { plainTable, type TableLook } from './output/table.ts';
@@ -43,15 +44,30 @@ export async function readDecisions(miner: Remote, query: DecisionQuery, limit: 
   return readAnswer(z.array(decisionShape), answer, 'the decisions');
 }
 
+const whyNotShape = z.looseObject({ chute_id: z.string(), chute_name: z.string(), reasons: z.array(z.string()) });
+export type WhyNotAnswer = z.infer<typeof whyNotShape>;
+
 const planShape = z.looseObject({
   decisions: z.array(decisionShape),
   held: z.array(z.string()),
   blocked: z.array(z.string()).default([]),
+  why_not: z.array(whyNotShape).default([]),
 });
 export type PlanAnswer = z.infer<typeof planShape>;
 
 export async function readPlan(miner: Remote): Promise<PlanAnswer> {
   return readAnswer(planShape, await miner.json('GET', '/plan', { purpose: 'management' }), 'the plan');
+}
+
+/** What stands against the chutes of that id or name now; none from a miner that plans nothing. */
+export async function readWhyNot(miner: Remote, chute: string): Promise<WhyNotAnswer[]> {
+  try {
+    const answer = await miner.json('GET', `/plan?${new URLSearchParams({ chute })}`, { purpose: 'management' });
+    return readAnswer(planShape, answer, 'the plan').why_not;
+  } catch (error) {
+    if (error instanceof CliError && error.status === 404) return [];
+    throw error;
+  }
 }
 
 function rounded(value: number | null): string {
@@ -87,4 +103,9 @@ export function decisionView(decision: DecisionAnswer, look: TableLook): string 
     ...(decision.alternatives.length > 0 ? alternativesTable(decision, look) : []),
     ...(isDeploy && decision.alternatives.length === 0 ? ['  instead of  nothing else was possible'] : []),
   ].join('\n');
+}
+
+/** Why a chute gets no deployment (more) now. */
+export function whyNotView({ chute_name: name, reasons }: WhyNotAnswer): string {
+  return [`another ${name} now?`, ...reasons.map((reason) => `  ${reason}`)].join('\n');
 }

@@ -134,13 +134,39 @@ for (const [wanted, query] of subjects) {
     answer(upstream);
     const { code, stdout, stderr } = await cli(`why ${wanted}`);
     assert.is(code, 0, stderr);
-    assert.is(upstream.requests.at(-1)?.request, `GET /decisions?${query}&limit=5`);
+    assert.ok(upstream.requests.some(({ request }) => request === `GET /decisions?${query}&limit=5`));
     assert.match(stdout, /deploy llama on gpu-2 \(\+1 → 3\): bounty/);
     assert.match(stdout, /numbers +value 12\.35, bounty 100, far -/);
     assert.match(stdout, /INSTEAD OF +ON +VALUE +LOST BECAUSE\n +flux +gpu-2 +3\.2 +lower value/);
     assert.match(stdout, /remove llama from gpu-2: preempted[\s\S]*because +a chute of 3 times the value came/);
   });
 }
+
+test('why tells what stands against another deployment of a chute, also of one that was never deployed', async ({
+  upstream,
+  cli,
+}) => {
+  answer(upstream);
+  upstream.on('GET /plan', (request, response) => {
+    const chute = new URL(request.url ?? '', 'http://x').searchParams.get('chute');
+    const reasons = ['no server has a GPU that it runs on: b200'];
+    const known = chute === 'cold-chute' || chute === chuteId;
+    sendJson(response, 200, {
+      decisions: [],
+      held: [],
+      why_not: known ? [{ chute_id: chuteId, chute_name: 'cold-chute', reasons }] : [],
+    });
+  });
+  const { code, stdout } = await cli('why cold-chute');
+  assert.is(code, 0);
+  assert.match(
+    stdout,
+    /another cold-chute now\?\n {2}no server has a GPU that it runs on: b200\n\nno decision is on record/,
+  );
+  assert.match((await cli('why llama')).stdout, /no server has a GPU[\s\S]*deploy llama on gpu-2/);
+  assert.equal(JSON.parse((await cli('why llama -o json')).stdout).why_not.length, 1);
+  assert.is((await cli('why nothing')).code, 4);
+});
 
 test('why says what a short name may mean, and 4 for what nobody knows', async ({ upstream, cli }) => {
   answer(upstream);

@@ -31,6 +31,18 @@ test('R5 the Service comes before everything else', () => {
   }
 });
 
+test('Service and Job say why they are there, as the text that it is', () => {
+  const explanation = 'bounty; gain 2.5; not "x": {{y}} on gpu-01 (value 0.9): less # than ours';
+  const { service, job: rendered } = parse({ explanation });
+  for (const { metadata } of [service, rendered]) {
+    assert.is(
+      (metadata as { annotations?: Record<string, string> }).annotations?.['chutes-miner.io/because'],
+      explanation,
+    );
+  }
+  assert.not.match(render(), /because/);
+});
+
 test('R13 the same inputs give the same bytes, whatever the order of their keys', () => {
   const backwards = <T extends object>(of: T): T => Object.fromEntries(Object.entries(of).reverse()) as T;
   const { chute: jobChute } = job;

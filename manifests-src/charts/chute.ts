@@ -16,6 +16,8 @@ export interface RenderContext {
   config: MinerConfig;
   server: Server;
   chute: Chute;
+  /** Why it was decided, in one line, for whoever looks at the objects. */
+  explanation?: string;
 }
 
 /**

@@ -13,6 +13,8 @@ export interface ChuteProps {
   chute: Chute;
   server: Server;
   config: MinerConfig;
+  /** Becomes the annotation `because`. */
+  explanation?: string;
 }
 
 export const namespace = 'chutes';
@@ -48,8 +50,9 @@ export function jobLabels(props: ChuteProps): Record<string, string> {
 }
 
 /** Everything of the spec that labels and Service ports do not carry. */
-export function chuteAnnotations({ spec }: ChuteProps): Record<string, string> {
+export function chuteAnnotations({ spec, explanation }: ChuteProps): Record<string, string> {
   return {
+    ...(explanation && { [`${annotationPrefix}because`]: explanation }),
     [`${annotationPrefix}chute-name`]: spec.chuteName,
     [`${annotationPrefix}decision-id`]: spec.decisionId,
     [`${annotationPrefix}disk-gb`]: String(spec.diskGb),

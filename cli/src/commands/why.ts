@@ -1,7 +1,14 @@
 // `why`: the decisions about a deployment, a chute or a server, found by id, name or the start of one.
 
 import { type CommandModule, type Context, number } from '../command.ts';
-import { type DecisionAnswer, type DecisionQuery, decisionView, readDecisions } from '../decisions.ts';
+import {
+  type DecisionAnswer,
+  type DecisionQuery,
+  decisionView,
+  readDecisions,
+  readWhyNot,
+  whyNotView,
+} from '../decisions.ts';
 import { notFoundError, usageError } from '../errors.ts';
 import { readServers } from '../inventory.ts';
 import { byName } from '../output/format.ts';
@@ -80,14 +87,16 @@ async function run(context: Context): Promise<undefined> {
   const decisions = subject
     ? await readDecisions(await context.miner(), subject.query, count)
     : await fromHistory(context, wanted, count);
-  if (!subject && decisions.length === 0) {
+  const isChute = subject === undefined || subject.kind === 'chute';
+  const whyNot = isChute ? await readWhyNot(await context.miner(), subject?.query.chute_id ?? wanted) : [];
+  if (!subject && decisions.length === 0 && whyNot.length === 0) {
     throw notFoundError(`nothing is known of "${wanted}"`, 'give a deployment id, or id or name of a chute or server');
   }
   await context.out.show({
-    value: { subject: subject ? { kind: subject.kind, name: subject.name } : null, decisions },
+    value: { subject: subject ? { kind: subject.kind, name: subject.name } : null, why_not: whyNot, decisions },
     names: decisions.map(({ decision_id }) => decision_id),
     table(look) {
-      const head = subject ? [`${subject.kind} ${subject.name}`] : [];
+      const head = [...(subject ? [`${subject.kind} ${subject.name}`] : []), ...whyNot.map(whyNotView)];
       if (decisions.length === 0) return [...head, 'no decision is on record'].join('\n\n');
       return [...head, ...decisions.map((one) => decisionView(one, look))].join('\n\n');
     },

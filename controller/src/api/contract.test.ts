@@ -101,6 +101,8 @@ test('a plan tells what would be decided and what is held back, as not committed
     ],
   );
   assert.equal([held, blocked], [['waits'], ['too dear']]);
+  const asked = schemas.plan.parse(await (await context.call('GET', '/plan?chute=flux')).json());
+  assert.equal(asked.why_not, [{ chute_id: 'c', chute_name: 'flux', reasons: ['no GPU'] }]);
 });
 
 test('a body of the wrong form is answered in the shape of a problem', async ({ call }) => {

@@ -55,6 +55,7 @@ const listDecisions = route({
 const dryRun = route({
   id: 'plan',
   tag: 'decisions',
+  query: schemas.planQuery,
   summary: 'What would be decided now; nothing is launched, written or asked of the validator.',
   ok: schemas.plan,
 });
@@ -114,15 +115,21 @@ export function addDeploymentRoutes(app: FastifyInstance, options: ApiOptions): 
 
   const { plan } = options;
   if (plan) {
-    app.get('/plan', dryRun, async (_request, reply) => {
-      const { decisions, held, blocked } = await plan();
+    app.get('/plan', dryRun, async (request, reply) => {
+      const { chute } = readInput(schemas.planQuery, request.query, 'query');
+      const { decisions, held, blocked, whyNot } = await plan(chute);
       const rows = decisions.map((decision) => ({
         decisionId: decision.decisionId,
         decidedAt: (options.clock ?? systemClock).now(),
         decision,
         commit: undefined,
       }));
-      return sendJson(reply, { decisions: rows.map(decisionShape), held, blocked });
+      const why_not = whyNot.map(({ chuteId, chuteName, reasons }) => ({
+        chute_id: chuteId,
+        chute_name: chuteName,
+        reasons,
+      }));
+      return sendJson(reply, { decisions: rows.map(decisionShape), held, blocked, why_not });
     });
   }
 

@@ -39,6 +39,14 @@ export interface ApiLimits {
   refusals?: Limit;
 }
 
+export interface PlanAnswer {
+  decisions: readonly Decision[];
+  held: readonly string[];
+  blocked: readonly string[];
+  /** Of the chutes with the id or name that was asked about: why each gets no deployment now. */
+  whyNot: readonly { chuteId: string; chuteName: string; reasons: readonly string[] }[];
+}
+
 export interface ApiOptions {
   /** The miner itself: the only one whose requests are accepted. */
   signer: { readonly address: string };
@@ -54,7 +62,7 @@ export interface ApiOptions {
   /** Called when the inventory may have changed through the API. */
   changed(): void;
   /** What Gepetto would decide now, and what it would hold back; nothing is launched or written. Without it `GET /plan` is 404. */
-  plan?(): Promise<{ decisions: readonly Decision[]; held: readonly string[]; blocked: readonly string[] }>;
+  plan?(chute?: string): Promise<PlanAnswer>;
   /** JSON text of what a plan is made from; without it `GET /plan/world` is 404. */
   world?(): Promise<string>;
   /** Health of the member clusters; without it every server's status is `Unknown`. */

@@ -178,7 +178,16 @@ export const decision = name(
   }),
 );
 
-export const plan = z.strictObject({ decisions: z.array(decision), held: z.array(text), blocked: z.array(text) });
+export const plan = z.strictObject({
+  decisions: z.array(decision),
+  held: z.array(text),
+  blocked: z.array(text),
+  why_not: z.array(z.strictObject({ chute_id: text, chute_name: text, reasons: z.array(text) })),
+});
+
+export const planQuery = z.strictObject({
+  chute: text.optional().meta({ description: 'id or name: tell in why_not what stands against it' }),
+});
 
 export const world = z.looseObject({ format: z.literal(1), now: z.number() });
 

@@ -152,7 +152,7 @@ export function decisionShape({ decisionId, decidedAt, decision, commit }: Store
     job_id: spec.jobId ?? null,
     gpu_ids: spec.gpuIds,
     replicas_before: deploys ? decision.replicasBefore : null,
-    numbers: deploys ? decision.numbers : {},
+    numbers: decision.numbers ?? {},
     alternatives: (deploys ? decision.alternatives : []).map(({ chuteName, server, value, because }) => ({
       chute_name: chuteName,
       server,

@@ -14,7 +14,7 @@ import type { guardTree, Violation } from './guard.ts';
 import { commitInParts } from './halving.ts';
 import { type LiveState, type OnBadFile, openLiveTree } from './livetree.ts';
 import { type ParsedManifest, parseManifest } from './manifest.ts';
-import { commitMessage } from './message.ts';
+import { commitMessage, explanationOf } from './message.ts';
 import { deploymentPath } from './misfits.ts';
 import { makeObject, type NewObject } from './objects.ts';
 import { createQueue } from './queue.ts';
@@ -24,6 +24,8 @@ export interface RenderContext {
   config: MinerConfig;
   server: Server;
   chute: Chute;
+  /** Why it was decided, in one line. */
+  explanation?: string;
 }
 
 export interface LiveOptions {
@@ -79,7 +81,8 @@ export function openLiveBranch(repository: Repository, options: LiveOptions): Li
   const tree = openLiveTree(repository, options.onBadFile);
   const queue = createQueue();
 
-  function addDeploy(draft: Draft, { spec, decisionId }: DeployDecision, config: MinerConfig): void {
+  function addDeploy(draft: Draft, decision: DeployDecision, config: MinerConfig): void {
+    const { spec, decisionId } = decision;
     const path = deploymentPath(spec);
     const refuse = (message: string) => draft.violations.push({ code: 'id-mismatch', paths: [path], message });
     const context = options.lookup(spec);
@@ -89,7 +92,7 @@ export function openLiveBranch(repository: Repository, options: LiveOptions): Li
     }
     let text: string;
     try {
-      text = options.render(spec, { config, ...context });
+      text = options.render(spec, { config, ...context, explanation: explanationOf(decision) });
     } catch (error) {
       draft.violations.push({ code: 'render-failed', paths: [path], message: messageOf(error) });
       return;

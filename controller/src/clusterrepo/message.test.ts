@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Decision } from '../domain/decision.ts';
-import { commitMessage } from './message.ts';
+import { commitMessage, explanationOf } from './message.ts';
 import { deploy, makeChute, makeSpec, remove, uuidOf } from './testing/fixture.ts';
 import { git, specAt, withRepo } from './testing/testrepo.ts';
 
@@ -45,6 +45,17 @@ test('one deployment reads as a sentence, with the numbers that decided', () => 
     body,
     'deploy llama-3-70b@00000000-00… on gpu-0007, 2 GPUs: scale-up; value 1.25, bounty 100; not mixtral on gpu-0003 (value 0.9): lower value',
   );
+});
+
+test('the explanation for the objects is one line with what was beaten, whatever others call themselves, and short', () => {
+  const lost = { chuteName: 'mix\ntral', server: 'gpu-0003', value: 0.9, because: '1.20 instead of 2.00' };
+  const told = explanationOf({ ...deploy(spec), alternatives: [lost, { ...lost, chuteName: 'flux' }] });
+  assert.is(
+    told,
+    'scale-up; value 1.25, bounty 100; not mix tral on gpu-0003 (value 0.9): 1.20 instead of 2.00; not flux on gpu-0003 (value 0.9): 1.20 instead of 2.00',
+  );
+  const long = { ...lost, chuteName: 'x'.repeat(900), because: 'y'.repeat(900) };
+  assert.ok(explanationOf({ ...deploy(spec), alternatives: [long, long, long, long] }).length <= 800);
 });
 
 test('the subject counts what a batch does and names at most three chutes', () => {

@@ -6,6 +6,8 @@ import type { Decision, DeployDecision, Numbers } from '../domain/decision.ts';
 const longestText = 200;
 const longestName = 60;
 const namesInSubject = 3;
+const shownAlternatives = 3;
+const longestExplanation = 800;
 
 /** One line without control, format and unassigned characters; `fallback` when nothing is left of it. */
 function oneLine(text: string, longest: number, fallback = ''): string {
@@ -33,11 +35,19 @@ function formatNumbers(numbers: Numbers): string {
     .join(', ');
 }
 
-function formatLost(decision: DeployDecision): string {
-  const [best] = decision.alternatives;
-  if (!best) return '';
-  const what = `${oneLine(best.chuteName, longestName)} on ${oneLine(best.server, longestName)}`;
-  return `; not ${what} (value ${formatNumber(best.value)}): ${oneLine(best.because, longestText)}`;
+function formatLost({ alternatives }: DeployDecision, count = 1): string {
+  const lost = alternatives.slice(0, count).map(({ chuteName: name, server, value, because }) => {
+    const what = `${oneLine(name, longestName)} on ${oneLine(server, longestName)}`;
+    return `; not ${what} (value ${formatNumber(value)}): ${oneLine(because, longestText)}`;
+  });
+  return lost.join('');
+}
+
+/** Why a deployment was made, in one line for its objects: the reason, the numbers, and what it beat. */
+export function explanationOf(decision: DeployDecision): string {
+  const numbers = formatNumbers(decision.numbers);
+  const beaten = formatLost(decision, shownAlternatives);
+  return oneLine(`${decision.spec.reason}${numbers && `; ${numbers}`}${beaten}`, longestExplanation);
 }
 
 function formatStrategy({ strategy }: DeployDecision): string {

@@ -34,6 +34,8 @@ export interface RemoveDecision {
   reason: RemoveReason;
   /** One sentence: the observation it rests on. */
   because: string;
+  /** Only where it was weighed against something. */
+  numbers?: Numbers;
 }
 
 export type Decision = DeployDecision | RemoveDecision;

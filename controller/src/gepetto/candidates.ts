@@ -40,6 +40,8 @@ interface Count {
   uncounted: number;
 }
 
+const none: Count = { replicas: 0, pending: 0, uncounted: 0 };
+
 const tokens = new Map<string | undefined, boolean>();
 
 /** Remembered by version: a feed names few of them, very often. */
@@ -75,18 +77,49 @@ function roomFor(utilization: Utilization | undefined, { pending, uncounted }: C
   return pending > 0 ? 0 : 1;
 }
 
+/** What stands against another deployment before anybody looks for a place. */
+export type Obstacle =
+  | 'job-only'
+  | 'disabled'
+  | 'library'
+  | 'no-pay'
+  | 'gone'
+  | 'back-off'
+  | 'not-scalable'
+  | 'updating'
+  | 'full';
+
+function barredBy(chute: Chute, world: World, memory: Memory, now: number, utilization: Utilization | undefined) {
+  if (chute.jobOnly) return 'job-only';
+  if (chute.disabled) return 'disabled';
+  // Validators have dropped the announce routes that older libraries need (protocol.md 6.4).
+  if (!takesToken(chute)) return 'library';
+  if (!(chute.effectiveComputeMultiplier > 0)) return 'no-pay';
+  if (world.goneChutes.has(chute.chuteId)) return 'gone';
+  if (isBackedOff(memory.refusals, chute.chuteId, now)) return 'back-off';
+  if (utilization && !utilization.scalable) return 'not-scalable';
+  return utilization?.updateInProgress ? 'updating' : undefined;
+}
+
+function utilizationOf({ validator, chuteId }: Chute, { feeds }: World): Utilization | undefined {
+  return feeds.get(validator)?.utilization.items.get(chuteId);
+}
+
+/** Of one chute, for whoever asks; a plan looks at all of them together. */
+export function obstacleOf(chute: Chute, world: World, memory: Memory, now: number): Obstacle | undefined {
+  const utilization = utilizationOf(chute, world);
+  const barred = barredBy(chute, world, memory, now, utilization);
+  if (barred) return barred;
+  return roomFor(utilization, countOf(world).get(chute.chuteId) ?? none) > 0 ? undefined : 'full';
+}
+
 export function candidatesOf(world: World, allowance: Allowance, memory: Memory, now: number): Candidate[] {
   const counts = countOf(world);
   const candidates: Candidate[] = [];
   for (const chute of world.chutes.values()) {
-    if (chute.jobOnly || chute.disabled) continue;
-    // Validators have dropped the announce routes that older libraries need (protocol.md 6.4).
-    if (!takesToken(chute)) continue;
-    if (!(chute.effectiveComputeMultiplier > 0) || world.goneChutes.has(chute.chuteId)) continue;
-    if (isBackedOff(memory.refusals, chute.chuteId, now)) continue;
-    const utilization = world.feeds.get(chute.validator)?.utilization.items.get(chute.chuteId);
-    if (utilization && (!utilization.scalable || utilization.updateInProgress)) continue;
-    const count = counts.get(chute.chuteId) ?? { replicas: 0, pending: 0, uncounted: 0 };
+    const utilization = utilizationOf(chute, world);
+    if (barredBy(chute, world, memory, now, utilization)) continue;
+    const count = counts.get(chute.chuteId) ?? none;
     const room = roomFor(utilization, count);
     if (room > 0) {
       const { chuteId, gpuCount } = chute;

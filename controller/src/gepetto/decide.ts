@@ -89,13 +89,6 @@ export function decide(option: Option, options: Heap<Option>, context: FillConte
   const decisionId = uuidFrom(context.random);
   const weight = weightOf(context.advice?.offers.get(keyOf(candidate)), model, room.server.name);
   const value = scoreOf(chute, room.server.hourlyCost, context.policy);
-  const others = bestOf(options.items(), shownAlternatives);
-  const alternatives: Alternative[] = others.map((other) => ({
-    chuteName: other.candidate.chute.name,
-    server: other.site.room.server.name,
-    value: scoreOf(other.candidate.chute, other.site.room.server.hourlyCost, context.policy),
-    because: 'lower value',
-  }));
   return {
     victims,
     decision: {
@@ -111,7 +104,7 @@ export function decide(option: Option, options: Heap<Option>, context: FillConte
         net,
       },
       strategy: context.advice?.strategy ?? defaultStrategy,
-      alternatives,
+      alternatives: alternativesOf(option, options, context),
       replicasBefore: candidate.replicas,
       spec: {
         deploymentId: uuidFrom(context.random),
@@ -131,4 +124,35 @@ export function decide(option: Option, options: Heap<Option>, context: FillConte
       },
     },
   };
+}
+
+/** What it displaces, and the next best of all candidates: each with what it would have earned. */
+function alternativesOf(option: Option, options: Heap<Option>, { world, policy }: FillContext): Alternative[] {
+  const { hourlyCost, name } = option.site.room.server;
+  const displaced = option.victims.map(({ spec, worth }): Alternative => {
+    const chute = world.chutes.get(spec.chuteId);
+    return {
+      chuteName: spec.chuteName,
+      server: name,
+      value: chute ? scoreOf(chute, hourlyCost, policy) : 0,
+      because: `runs there and has ${worth.toFixed(2)} multiplier-hours left to earn; the newcomer ${option.gain.toFixed(2)}`,
+    };
+  });
+  const others = bestOf(options.items(), shownAlternatives).map((other): Alternative => {
+    const { candidate, site } = other;
+    const first = isShort(option) > isShort(other);
+    return {
+      chuteName: candidate.chute.name,
+      server: site.room.server.name,
+      value: scoreOf(candidate.chute, site.room.server.hourlyCost, policy),
+      because: first
+        ? 'policy.chutes.minimum comes first'
+        : `${perGpu(other)} instead of ${perGpu(option)} multiplier-hours for each GPU`,
+    };
+  });
+  return [...displaced, ...others];
+}
+
+function perGpu({ net, candidate }: Option): string {
+  return (net / candidate.gpuCount).toFixed(2);
 }

@@ -205,9 +205,14 @@ test('the launch budget of a pass is kept', () => {
   assert.is(placements(f.world({ chutes: many }), { launchesPerPass: 3 }).length, 3);
 });
 
-test('a decision names what it beat', () => {
+test('a decision names what it beat, and by how much', () => {
   const [first] = planned(f.world({ chutes: [f.chute('x', { effectiveComputeMultiplier: 2 }), f.chute('y')] })).deploys;
-  assert.equal(first?.alternatives, [{ chuteName: 'y', server: 'b', value: 0.5, because: 'lower value' }]);
+  const [other, ...more] = first?.alternatives ?? [];
+  assert.equal([other?.chuteName, other?.server, other?.value, more.length], ['y', 'b', 0.5, 0]);
+  const [, theirs, ours] =
+    /^([\d.]+) instead of ([\d.]+) multiplier-hours for each GPU$/.exec(other?.because ?? '') ?? [];
+  assert.is(ours, first?.numbers.net?.toFixed(2));
+  assert.ok(Number(theirs) < Number(ours));
 });
 
 test('an open bounty is the reason', () => {

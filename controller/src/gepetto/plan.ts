@@ -104,6 +104,7 @@ export function planOn(
           spec,
           reason: 'preempted',
           because: `${decision.spec.chuteName} earns more here: ${(decision.numbers.gain ?? 0).toFixed(2)} instead of ${worth.toFixed(2)} multiplier-hours`,
+          numbers: { worth, gain: decision.numbers.gain ?? 0 },
         })),
       })),
     effects: bookkeeping.effects,

@@ -23,7 +23,7 @@ interface Scene {
   change?: Partial<World>;
 }
 
-function swaps({ servers = [one], chutes = [newcomer, old], running = [f.spec(old, one)], ...scene }: Scene): string[] {
+function planned({ servers = [one], chutes = [newcomer, old], running = [f.spec(old, one)], ...scene }: Scene) {
   const rows = running.map((spec) => {
     const age = scene.ages?.[spec.deploymentId];
     return f.row(spec, { activatedAt: age === null ? undefined : f.now - (age ?? 120) * f.minute });
@@ -34,7 +34,11 @@ function swaps({ servers = [one], chutes = [newcomer, old], running = [f.spec(ol
   // Nobody but the newcomer gets a place.
   const utilization = chutes.map((chute) => f.utilization(chute, { scalable: chute.name === 'N' }));
   const given = f.world({ servers, chutes, running, rows, utilization }, { market, ...scene.change });
-  const { preemptions, deploys } = plan(given, f.policy(), { now: () => f.now }, seededRandom(1), emptyMemory);
+  return plan(given, f.policy(), { now: () => f.now }, seededRandom(1), emptyMemory);
+}
+
+function swaps(scene: Scene): string[] {
+  const { preemptions, deploys } = planned(scene);
   return [
     ...deploys.map(({ spec }) => `${spec.chuteName}@${spec.server}`),
     ...preemptions.map(({ deploy, victims }) => {
@@ -43,6 +47,22 @@ function swaps({ servers = [one], chutes = [newcomer, old], running = [f.spec(ol
     }),
   ];
 }
+
+test('a swap says what the newcomer earns and what each victim would have, on both sides', () => {
+  const [swap] = planned({}).preemptions;
+  const [victim] = swap?.victims ?? [];
+  const { gain = 0 } = swap?.deploy.numbers ?? {};
+  const { worth = 0 } = victim?.numbers ?? {};
+  assert.ok(gain > worth && worth > 0);
+  assert.is(victim?.numbers?.gain, gain);
+  const [displaced] = swap?.deploy.alternatives ?? [];
+  assert.equal([displaced?.chuteName, displaced?.server], ['old', 'b']);
+  assert.ok(
+    displaced?.because.includes(
+      `has ${worth.toFixed(2)} multiplier-hours left to earn; the newcomer ${gain.toFixed(2)}`,
+    ),
+  );
+});
 
 test('B1 a free GPU is taken before anybody is removed', () => {
   const two = f.server('b', { count: 2 });

@@ -10,6 +10,7 @@ import type { ClusterRepo, ControllerLink, EventBus, PassReport, Store } from '.
 import { systemRandom } from '../domain/random.ts';
 import { decisionsOf, plan } from '../gepetto/plan.ts';
 import type { PassMemory } from '../gepetto/swap.ts';
+import { whyNot } from '../gepetto/whynot.ts';
 import { emptyMemory } from '../gepetto/world.ts';
 import { worldFileText } from '../gepetto/worldfile.ts';
 import { openMembers } from '../kubernetes/members.ts';
@@ -168,7 +169,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
     });
   }
 
-  async function dryRun() {
+  async function dryRun(asked?: string) {
     const { world, policy } = await look.snapshot();
     const memory = told.memory as PassMemory;
     const planned = plan(world, policy, clock, systemRandom, memory, memory.advice);
@@ -176,6 +177,13 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
       decisions: decisionsOf(planned),
       held: planned.held,
       blocked: planned.blocked.map(({ sentence }) => sentence),
+      whyNot: [...world.chutes.values()]
+        .filter(({ chuteId, name }) => asked === chuteId || asked === name)
+        .map((chute) => ({
+          chuteId: chute.chuteId,
+          chuteName: chute.name,
+          reasons: whyNot(chute, { world, policy, memory: planned.memory, planned, now: clock.now() }),
+        })),
     };
   }
 

@@ -99,6 +99,8 @@ joints('an event starts the chain, and events alone tell the miner how it ends',
   const deploymentId = /^Deployment-Id: (.+)$/m.exec(message)?.[1] ?? '';
   const path = `chutes/${server?.name}/${deploymentId}.yaml`;
   assert.match(git(repository, 'ls-tree', '-r', '--name-only', decision.commit), new RegExp(`^${path}$`, 'm'));
+  const manifest = git(repository, 'show', `${decision.commit}:${path}`);
+  assert.match(manifest, /chutes-miner\.io\/because: "?(bounty|scale-up); value /);
 
   const times = await until(() => {
     const now = cluster.stats().deployments[deploymentId];

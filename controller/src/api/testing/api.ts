@@ -166,10 +166,11 @@ function createOptions(context: Context): ApiOptions {
     },
     status: async () => ({ hotkey: miner.address }),
     world: async () => JSON.stringify({ format: 1, now: nowMs, world: {} }),
-    plan: async () => ({
+    plan: async (chute?: string) => ({
       decisions: context.decisions.map(({ decision }) => decision),
       held: ['waits'],
       blocked: ['too dear'],
+      whyNot: chute === undefined ? [] : [{ chuteId: 'c', chuteName: chute, reasons: ['no GPU'] }],
     }),
     undeploy: (ids) => {
       done.push(`undeploy ${ids.join(' ')}`);
