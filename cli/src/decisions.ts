@@ -51,7 +51,6 @@ const planShape = z.looseObject({
   decisions: z.array(decisionShape),
   held: z.array(z.string()),
   blocked: z.array(z.string()).default([]),
-  why_not: z.array(whyNotShape).default([]),
 });
 export type PlanAnswer = z.infer<typeof planShape>;
 
@@ -63,7 +62,7 @@ export async function readPlan(miner: Remote): Promise<PlanAnswer> {
 export async function readWhyNot(miner: Remote, chute: string): Promise<WhyNotAnswer[]> {
   try {
     const answer = await miner.json('GET', `/plan?${new URLSearchParams({ chute })}`, { purpose: 'management' });
-    return readAnswer(planShape, answer, 'the plan').why_not;
+    return readAnswer(z.looseObject({ why_not: z.array(whyNotShape).default([]) }), answer, 'the plan').why_not;
   } catch (error) {
     if (error instanceof CliError && error.status === 404) return [];
     throw error;
