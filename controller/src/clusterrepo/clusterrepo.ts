@@ -2,7 +2,7 @@
 // `git push` may use it at the same time; with `remote` it is a copy of one process, and the git host's branches are the ones that count.
 
 import type { Clock } from '../domain/clock.ts';
-import type { ClusterRepo, RemoteHealth } from '../domain/ports.ts';
+import type { ClusterRepo, MainTree, RemoteHealth, Rerendered, TreeRenderer } from '../domain/ports.ts';
 import type { Author } from './commitobject.ts';
 import { type Connection, connectRemote } from './connect.ts';
 import { ensureBranches, ensureGitdir } from './create.ts';
@@ -13,6 +13,7 @@ import { openGitProgram } from './program.ts';
 import type { LockOptions } from './refs.ts';
 import type { RemoteOptions } from './remote.ts';
 import { openRepository, type Repository } from './repository.ts';
+import { createRerender } from './rerender.ts';
 import { createSign, type SigningOptions } from './signature.ts';
 import { type Squashed, squashLive } from './squash.ts';
 import { createUpkeep, type Upkeep } from './upkeep.ts';
@@ -24,6 +25,8 @@ export interface ClusterRepoOptions {
   template: string;
   render: LiveOptions['render'];
   lookup: LiveOptions['lookup'];
+  /** Renders what follows from `main` alone; nothing by default. */
+  renderTree?: TreeRenderer | undefined;
   /** Default: the rules of guard.ts. */
   guard?: typeof guardTree | undefined;
   author?: Author | undefined;
@@ -42,6 +45,11 @@ export interface ClusterRepoOptions {
 }
 
 export interface OpenClusterRepo extends ClusterRepo {
+  /**
+   * Render anew what follows from `main` and commit what differs; undefined when `mayWrite` said no before the commit. Rejects with
+   * E-GUARD when a file may not be on `live`, else like a commit.
+   */
+  rerender(main: MainTree, mayWrite?: () => boolean): Promise<Rerendered | undefined>;
   /** Whether the remote answers and may be written; undefined without one. */
   health(): RemoteHealth | undefined;
   /** Look at the remote now; rejects with E-GIT-REPOSITORY when it does not answer. Nothing to do without a remote. */
@@ -113,6 +121,7 @@ export async function openClusterRepo(options: ClusterRepoOptions): Promise<Open
     readLive: live.read,
     commitLive: live.commit,
     propose: live.propose,
+    rerender: createRerender(repository, { render, lookup, renderTree: options.renderTree, clock }),
     tidy: upkeep.tidy,
     health: () => connection?.health(),
     async refresh() {

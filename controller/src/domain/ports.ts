@@ -276,6 +276,23 @@ export interface CommittedTree extends LiveTree {
   failure?: unknown;
 }
 
+/** Files on `live` that follow from `main` alone. The same input gives the same bytes. */
+export interface TreeRenderer {
+  /** Top folders of `live` that belong to it, never `chutes`; what it does not render in them is removed. */
+  readonly folders: readonly string[];
+  /** Text by path, each below one of the folders. */
+  render(main: MainTree): Promise<ReadonlyMap<string, string>>;
+}
+
+export interface Rerendered {
+  /** Where `live` is. */
+  commit: string;
+  /** Paths that differ; empty when there was nothing to commit. */
+  changed: readonly string[];
+  /** Deployments whose file would be another one now and stays, because their Job would be replaced. */
+  kept: number;
+}
+
 /** Of the git host that the cluster repository lives on; times in ms. */
 export interface RemoteHealth {
   ok: boolean;

@@ -16,6 +16,7 @@ import { startGitUpkeep } from './gitupkeep.ts';
 import { gitObstacle, gitState } from './gitwatch.ts';
 import { keepingOffers } from './rentals.ts';
 import { openRepository } from './repository.ts';
+import { createRerenders } from './rerender.ts';
 import { optional, portNumber, type Role, type RunningRole, required, wholeNumber } from './role.ts';
 
 export interface RunningMiner extends RunningRole {
@@ -77,8 +78,10 @@ export async function runAll(options: AllOptions): Promise<RunningMiner> {
     port: options.port,
     gitState: () => gitState(repo),
   });
+  const rerender = createRerenders({ repo, mayWrite: () => true, log });
   const gepetto = await startGepetto({
     hotkey: signer.address,
+    rerender,
     store,
     repo,
     bus,
@@ -100,6 +103,7 @@ export async function runAll(options: AllOptions): Promise<RunningMiner> {
     url: controller.url,
     async stop() {
       await Promise.all([gepetto.stop(), upkeep.stop()]);
+      await rerender.stop();
       await controller.stop();
       await repo.close();
       await store.close();

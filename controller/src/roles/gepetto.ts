@@ -21,6 +21,7 @@ import { createGoneQuestions } from './gone.ts';
 import { createLook, emptyHints } from './look.ts';
 import { startLoop } from './loop.ts';
 import { restoreOffers } from './rentals.ts';
+import type { Rerender } from './rerender.ts';
 
 export interface GepettoParts {
   /** Own hotkey (ss58); Gepetto has no more of it. */
@@ -34,6 +35,8 @@ export interface GepettoParts {
   log: Logger;
   /** Why nothing can be committed now; undefined when it can. */
   obstacle?: (() => Promise<string | undefined>) | undefined;
+  /** Told of `main` after each pass. */
+  rerender?: Pick<Rerender, 'after'> | undefined;
   /** Server and chute of a deployment, for whoever renders it; set before the first commit. */
   onLookup(lookup: (spec: DeploymentSpec) => { server: Server; chute: Chute } | undefined): void;
 }
@@ -94,7 +97,10 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
     for (const jobId of result.memory.attempted ?? []) offers.attempt(jobId, clock.now());
     tell(result);
     link.report({ held: result.held, blocked: result.blocked.map(({ sentence }) => sentence), memory });
-    if (seen) forgetFulfilled(seen);
+    if (seen) {
+      forgetFulfilled(seen);
+      parts.rerender?.after(look.main());
+    }
     // What did land is known by now.
     if (result.failure !== undefined) throw result.failure;
     return result.again;

@@ -68,8 +68,14 @@ const wrong: [OptionValues, RegExp][] = [
   [{ 'git-poll-seconds': '5' }, /^--git-poll-seconds is of no use without --git-url$/],
   [{ 'git-author': 'nobody' }, /^--git-author: found "nobody", allowed: "Name <address>"$/],
   [{ 'git-signing-key': 'ABCDEF01' }, /belong together/],
-  [{ 'git-signing-home': '/nowhere', 'git-signing-key': '--yes' }, /^--git-signing-key: found "--yes", allowed: a finger/],
-  [{ 'git-signing-home': '/nowhere', 'git-signing-key': 'ABCDEF01' }, /cannot be signed with key ABCDEF01 of \/nowhere/],
+  [
+    { 'git-signing-home': '/nowhere', 'git-signing-key': '--yes' },
+    /^--git-signing-key: found "--yes", allowed: a finger/,
+  ],
+  [
+    { 'git-signing-home': '/nowhere', 'git-signing-key': 'ABCDEF01' },
+    /cannot be signed with key ABCDEF01 of \/nowhere/,
+  ],
   [{ 'git-squash-days': '-1' }, /^--git-squash-days: found "-1"/],
   [{ 'git-url': url, 'git-credential-file': '/nowhere' }, /^--git-credential-file: \/nowhere cannot be read: ENOENT$/],
 ];

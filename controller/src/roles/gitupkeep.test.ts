@@ -51,7 +51,16 @@ function scene(change: { squashAgeMs?: number | undefined; mayWrite?: () => bool
 test('history is shortened once a day, from an hour after the start, and the store is looked at every few hours', async () => {
   const at = scene();
   await at.until(50);
-  assert.equal(at.done, ['1 squash 30', '10 tidy', '20 tidy', '25 squash 30', '30 tidy', '40 tidy', '49 squash 30', '50 tidy']);
+  assert.equal(at.done, [
+    '1 squash 30',
+    '10 tidy',
+    '20 tidy',
+    '25 squash 30',
+    '30 tidy',
+    '40 tidy',
+    '49 squash 30',
+    '50 tidy',
+  ]);
   await at.upkeep.stop();
 });
 

@@ -15,6 +15,7 @@ import { startGitUpkeep } from './gitupkeep.ts';
 import { gitObstacle, gitState, whileHeld } from './gitwatch.ts';
 import { serveHook } from './hook.ts';
 import { createReadiness, type PartState } from './readiness.ts';
+import { createRerenders } from './rerender.ts';
 import { httpUrl, type OptionValues, optional, portNumber, type Role, type RunningRole } from './role.ts';
 
 /** The controller is silent for longer than one long wait of the link. */
@@ -85,8 +86,10 @@ export async function serveGepetto(values: OptionValues, log: Logger = pino()): 
       clock,
       log,
       async start(lease) {
+        const rerender = createRerenders({ repo, mayWrite: lease.held, log });
         const gepetto = await startGepetto({
           hotkey,
+          rerender,
           store,
           repo: whileHeld(repo, lease),
           bus,
@@ -103,6 +106,7 @@ export async function serveGepetto(values: OptionValues, log: Logger = pino()): 
         const upkeep = startGitUpkeep({ ...open.git.upkeep, repo, clock, mayWrite: lease.held, log });
         return async () => {
           await Promise.all([gepetto.stop(), upkeep.stop()]);
+          await rerender.stop();
         };
       },
     });
