@@ -10,7 +10,7 @@ import { role as controller } from '@miner/controller/roles/serve-controller.ts'
 import { role as gepetto } from '@miner/controller/roles/serve-gepetto.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { configWith, containersOf, objectsOf, workloadsOf } from '../testing/tree.ts';
+import { configWith, containersOf, objectsOf, the, workloadsOf } from '../testing/tree.ts';
 
 const roles: Record<string, { role: Role; needs: string[]; env: string[] }> = {
   agent: { role: agent, needs: ['hotkey', 'name'], env: [] },
@@ -25,7 +25,8 @@ const roles: Record<string, { role: Role; needs: string[]; env: string[] }> = {
   'registry-auth': { role: registryAuth, needs: ['hotkey'], env: ['NODE_NAME', 'VALIDATORS'] },
 };
 
-const variants = { plain: {}, dry: { cache: { dryRun: true }, audit: { chain: 'none' } } };
+const git = { mode: 'external', url: 'https://git.example:8443/me/miner.git' };
+const variants = { plain: {}, 'git host': { git }, dry: { cache: { dryRun: true }, audit: { chain: 'none' } } };
 const images = new Set([configWith().images.miner, configWith().images.cacheCleaner]);
 
 for (const [variant, sections] of Object.entries(variants)) {
@@ -70,5 +71,18 @@ for (const [variant, sections] of Object.entries(variants)) {
         assert.not.match(arg, /PASSWORD\)|TOKEN\)/);
   });
 }
+
+test('with a git host each of the two has a copy of its own, the credential as a file, and a way there', () => {
+  const objects = objectsOf(configWith({ git }));
+  for (const name of ['controller', 'gepetto']) {
+    const args = the(objects, 'Deployment', name).spec.template?.spec.containers[0]?.args ?? [];
+    assert.ok(args.includes(`--repository=/var/lib/chutes/repository/${name}.git`));
+    assert.ok(args.includes('--git-url=https://git.example:8443/me/miner.git'));
+    assert.ok(args.includes('--git-credential-file=/run/secrets/miner/git/credentials'));
+    const { egress = [] } = the(objects, 'NetworkPolicy', name).spec;
+    assert.ok(egress.some(({ ports = [] }) => ports.some(({ port }) => port === 8443)));
+  }
+  assert.throws(() => configWith({ git: { mode: 'external' } }), /is needed when mode is external/);
+});
 
 test.run();

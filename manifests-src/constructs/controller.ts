@@ -17,7 +17,7 @@ import {
   postgresEnv,
   redisAccess,
   redisEnv,
-  repository,
+  repositoryOf,
   scraped,
   scratch,
 } from './program.ts';
@@ -37,7 +37,8 @@ function reachedPorts({ config, servers }: ControllerProps): Port[] {
     ...config.validators.flatMap(({ api, socket }) => [api, socket]),
     ...servers.map(({ agentApi }) => agentApi),
   ].map(portOfUrl);
-  const single = [...new Set([443, 6443, ...named, ...config.controller.egressPorts])];
+  const git = repositoryOf(config, 'controller').ports;
+  const single = [...new Set([443, 6443, ...named, ...git, ...config.controller.egressPorts])];
   return [...single.filter((port) => port < first || port > last).sort((a, b) => a - b), [first, last]];
 }
 
@@ -49,6 +50,7 @@ export class Controller extends Construct {
     const labels = controllerLabels;
     const hotkey = hotkeyFile(config);
     const token = linkTokenFile(config);
+    const repository = repositoryOf(config, 'controller');
     new Singleton(this, 'controller', {
       name: 'controller',
       namespace,
@@ -64,7 +66,7 @@ export class Controller extends Construct {
           args: [
             'controller',
             `--hotkey=${hotkey.path}`,
-            `--repository=${repository.path}`,
+            ...repository.args,
             `--link-token-file=${token.path}`,
             `--port=${ports.api}`,
             `--link-port=${ports.link}`,
@@ -75,10 +77,10 @@ export class Controller extends Construct {
           startup: { ...httpProbe('/healthz', 'api', 5), failureThreshold: 60 },
           readiness: httpProbe('/readyz', 'api'),
           liveness: httpProbe('/healthz', 'api'),
-          mounts: [hotkey.mount, token.mount, repository.mount, ...scratch.mounts],
+          mounts: [hotkey.mount, token.mount, ...repository.mounts, ...scratch.mounts],
         }),
       ],
-      volumes: [hotkey.volume, token.volume, repository.volume, ...scratch.volumes],
+      volumes: [hotkey.volume, token.volume, ...repository.volumes, ...scratch.volumes],
     });
     // A controller that is not ready still answers, and says why.
     const always = { namespace, labels, evenWhenNotReady: true };

@@ -6,7 +6,7 @@ import { container, httpProbe } from './container.ts';
 import { controllerLabels } from './controller.ts';
 import { Singleton } from './deployment.ts';
 import { labelsOf, monitoringNamespace, chutesNamespace as namespace, namespaceSelector } from './names.ts';
-import { Policy, pods, tcp, toDns } from './network-policy.ts';
+import { Policy, pods, tcp, toAnywhere, toDns } from './network-policy.ts';
 import {
   linkTokenFile,
   ports,
@@ -14,7 +14,7 @@ import {
   postgresEnv,
   redisAccess,
   redisEnv,
-  repository,
+  repositoryOf,
   scraped,
   scratch,
 } from './program.ts';
@@ -25,6 +25,7 @@ export class Gepetto extends Construct {
     const { resources, placement } = config.gepetto;
     const labels = labelsOf('gepetto');
     const token = linkTokenFile(config);
+    const repository = repositoryOf(config, 'gepetto');
     new Singleton(this, 'gepetto', {
       name: 'gepetto',
       namespace,
@@ -40,7 +41,7 @@ export class Gepetto extends Construct {
           args: [
             'gepetto',
             `--controller=http://controller:${ports.link}`,
-            `--repository=${repository.path}`,
+            ...repository.args,
             `--link-token-file=${token.path}`,
             `--port=${ports.gepetto}`,
           ],
@@ -50,10 +51,10 @@ export class Gepetto extends Construct {
           startup: { ...httpProbe('/healthz', 'http', 5), failureThreshold: 60 },
           readiness: httpProbe('/readyz', 'http'),
           liveness: httpProbe('/healthz', 'http'),
-          mounts: [token.mount, repository.mount, ...scratch.mounts],
+          mounts: [token.mount, ...repository.mounts, ...scratch.mounts],
         }),
       ],
-      volumes: [token.volume, repository.volume, ...scratch.volumes],
+      volumes: [token.volume, ...repository.volumes, ...scratch.volumes],
     });
     new Policy(this, 'policy', {
       name: 'gepetto',
@@ -65,6 +66,7 @@ export class Gepetto extends Construct {
         { to: [pods(labelsOf('chutes-postgres'))], ports: tcp(5432) },
         { to: [pods(labelsOf('chutes-redis'))], ports: tcp(6379) },
         { to: [pods(controllerLabels)], ports: tcp(ports.link) },
+        ...(repository.ports.length > 0 ? [toAnywhere(...repository.ports)] : []),
       ],
     });
   }

@@ -66,9 +66,32 @@ export function portOfUrl(url: string): number {
 
 export const repositoryClaim = 'cluster-repository';
 
-/** Controller and Gepetto work on the same bare repository. */
-export const repository: { path: string; volume: k8s.Volume; mount: k8s.VolumeMount } = {
-  path: '/var/lib/chutes/repository/cluster.git',
-  volume: { name: 'repository', persistentVolumeClaim: { claimName: repositoryClaim } },
-  mount: { name: 'repository', mountPath: '/var/lib/chutes/repository' },
-};
+const repositories = '/var/lib/chutes/repository';
+
+export interface RepositoryAccess {
+  args: string[];
+  volumes: k8s.Volume[];
+  mounts: k8s.VolumeMount[];
+  /** Of the git host, if there is one. */
+  ports: number[];
+}
+
+/** Controller and Gepetto work on the same bare repository, or each on a copy of its own of what the git host has. */
+export function repositoryOf({ git }: MinerConfig, role: string): RepositoryAccess {
+  const volume = { name: 'repository', persistentVolumeClaim: { claimName: repositoryClaim } };
+  const mount = { name: 'repository', mountPath: repositories };
+  if (git.url === undefined) {
+    return { args: [`--repository=${repositories}/cluster.git`], volumes: [volume], mounts: [mount], ports: [] };
+  }
+  const credentials = secretFile('git', git.credentials, 'credentials');
+  return {
+    args: [
+      `--repository=${repositories}/${role}.git`,
+      `--git-url=${git.url}`,
+      `--git-credential-file=${credentials.path}`,
+    ],
+    volumes: [volume, credentials.volume],
+    mounts: [mount, credentials.mount],
+    ports: [portOfUrl(git.url)],
+  };
+}

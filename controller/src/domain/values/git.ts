@@ -11,17 +11,14 @@ export const gitValues = z
       .describe('embedded: a git server in the control cluster; external: a host of yours, at `url`.'),
     url: z
       .string()
-      .regex(/^(https?|ssh):\/\/\S+$|^[\w.-]+@[\w.-]+:\S+$/, 'must be an http, https or ssh address')
+      .regex(/^https?:\/\/[^\s/@]+\/\S+$/, 'must be an http or https address without user and token')
       .optional()
-      .describe(
-        'Address of the cluster repository; needed for external, and for embedded the address within the cluster.',
-      ),
-    credentials: secretKey('git-credentials', 'password', 'Password or token of the git host, for user `user`.'),
-    user: z
-      .string()
-      .regex(/^[\w.-]{1,64}$/)
-      .default('miner')
-      .describe('User name at the git host.'),
+      .describe('Address of the cluster repository. Without it controller and Gepetto share a repository on a volume.'),
+    credentials: secretKey(
+      'git-credentials',
+      'credentials',
+      'User and token at the git host, as user:token; in namespace chutes of the control cluster.',
+    ),
     size: quantity.default('10Gi').describe('Size of the volume claim of the embedded server.'),
   })
   .refine(({ mode, url }) => mode === 'embedded' || url !== undefined, {
