@@ -6,10 +6,9 @@ import type { MinerConfig } from '@miner/controller/domain/config.ts';
 import type { DeploymentSpec } from '@miner/controller/domain/deployment.ts';
 import type { Server } from '@miner/controller/domain/server.ts';
 import { mountsCode } from '@miner/controller/domain/version.ts';
-import { App, Chart } from 'cdk8s';
-import { ChuteCode } from '../constructs/chute-code.ts';
-import { ChuteJob } from '../constructs/chute-job.ts';
-import { ChuteService } from '../constructs/chute-service.ts';
+import { chuteCode } from '../constructs/chute-code.ts';
+import { chuteJob } from '../constructs/chute-job.ts';
+import { chuteService } from '../constructs/chute-service.ts';
 import { toYaml } from '../yaml.ts';
 
 export interface RenderContext {
@@ -25,11 +24,8 @@ export interface RenderContext {
  * naming the broken rule; then nothing may be committed.
  */
 export function renderChute(spec: DeploymentSpec, context: RenderContext): string {
-  const app = new App();
-  const chart = new Chart(app, 'chute', { disableResourceNameHashes: true });
   const props = { spec, ...context };
-  new ChuteService(chart, 'service', props);
-  if (mountsCode(context.chute)) new ChuteCode(chart, 'code', props);
-  new ChuteJob(chart, 'job', props);
-  return toYaml(chart.toJson());
+  const service = chuteService(props);
+  const code = mountsCode(context.chute) ? [chuteCode(context.chute)] : [];
+  return toYaml([service, ...code, chuteJob(props)]);
 }

@@ -3,7 +3,7 @@
 
 import type { Chute } from '@miner/controller/domain/chute.ts';
 import { k8s } from 'cdk8s-plus-28';
-import { Construct } from 'constructs';
+import type { JsonObject } from '../yaml.ts';
 import { codeName, namespace } from './chute-props.ts';
 import { demand, demandLabels, demandUuid } from './rules.ts';
 
@@ -25,16 +25,14 @@ export function codeOf(chute: Chute): { filename: string; code: string } {
   return { filename, code };
 }
 
-export class ChuteCode extends Construct {
-  constructor(scope: Construct, id: string, { chute }: { chute: Chute }) {
-    super(scope, id);
-    demandUuid('chute id', chute.chuteId);
-    const { filename, code } = codeOf(chute);
-    const labels = { 'chutes/chute-id': chute.chuteId, 'chutes/code': 'true', 'chutes/version': chute.version };
-    demandLabels(labels);
-    new k8s.KubeConfigMap(this, 'code', {
-      metadata: { name: codeName(chute.chuteId, chute.version), namespace, labels },
-      data: { [filename]: code },
-    });
-  }
+/** Throws E-GUARD when R7 or R8 is broken. */
+export function chuteCode(chute: Chute): JsonObject {
+  demandUuid('chute id', chute.chuteId);
+  const { filename, code } = codeOf(chute);
+  const labels = { 'chutes/chute-id': chute.chuteId, 'chutes/code': 'true', 'chutes/version': chute.version };
+  demandLabels(labels);
+  return k8s.KubeConfigMap.manifest({
+    metadata: { name: codeName(chute.chuteId, chute.version), namespace, labels },
+    data: { [filename]: code },
+  });
 }

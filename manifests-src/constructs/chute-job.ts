@@ -3,7 +3,7 @@
 
 import { mountsCode, needsLaunchToken, probePort } from '@miner/controller/domain/version.ts';
 import { k8s } from 'cdk8s-plus-28';
-import { Construct } from 'constructs';
+import type { JsonObject } from '../yaml.ts';
 import { codeOf } from './chute-code.ts';
 import { cacheInitEnv, chuteEnv } from './chute-env.ts';
 import {
@@ -94,7 +94,7 @@ function chuteContainer(props: ChuteProps): k8s.Container {
     command: command(props),
     env: chuteEnv(props),
     ports: spec.ports.map(({ port, proto }) => ({ containerPort: port, protocol: proto })),
-    resources: fixed({ cpu: String(cpu), memory: `${memoryGi}Gi`, 'ephemeral-storage': `${diskGb}Gi` }),
+    resources: fixed({ cpu: String(cpu), 'ephemeral-storage': `${diskGb}Gi`, memory: `${memoryGi}Gi` }),
     securityContext: { capabilities: { add: ['IPC_LOCK'] } },
     readinessProbe: readiness(probePort(chute)),
     volumeMounts: [
@@ -120,51 +120,43 @@ function volumes(props: ChuteProps): k8s.Volume[] {
   ];
 }
 
-export class ChuteJob extends Construct {
-  /** Throws E-GUARD when R3, R6, R7, R21, R27 or R32 is broken, or when spec, chute and server disagree. */
-  constructor(scope: Construct, id: string, props: ChuteProps) {
-    super(scope, id);
-    demandConsistent(props);
-    const { spec, server, config } = props;
-    demand(
-      /^[A-Za-z0-9.:-]+$/.test(server.ip),
-      'R10',
-      `host is "${server.ip}"`,
-      'it must be an address or a host name',
-    );
-    const labels = jobLabels(props);
-    demandLabels(labels);
-    const annotations = chuteAnnotations(props);
-    new k8s.KubeJob(this, 'job', {
-      metadata: { name: jobName(spec.deploymentId), namespace, labels, annotations },
-      spec: {
-        parallelism: 1,
-        completions: 1,
-        backoffLimit: 0,
-        template: {
-          metadata: {
-            labels,
-            annotations: {
-              ...annotations,
-              'prometheus.io/scrape': 'true',
-              'prometheus.io/path': '/_metrics',
-              'prometheus.io/port': '8000',
-            },
-          },
-          spec: {
-            restartPolicy: 'Never',
-            terminationGracePeriodSeconds: config.shutdownSeconds,
-            nodeName: server.name,
-            runtimeClassName: 'nvidia',
-            // The validator looks for the variables of the Service's link in the pod (R5).
-            enableServiceLinks: true,
-            securityContext: { runAsUser: 1000, runAsGroup: 1000 },
-            initContainers: [cacheInit(props)],
-            containers: [chuteContainer(props)],
-            volumes: volumes(props),
+/** Throws E-GUARD when R3, R6, R7, R21, R27 or R32 is broken, or when spec, chute and server disagree. */
+export function chuteJob(props: ChuteProps): JsonObject {
+  demandConsistent(props);
+  const { spec, server, config } = props;
+  demand(/^[A-Za-z0-9.:-]+$/.test(server.ip), 'R10', `host is "${server.ip}"`, 'it must be an address or a host name');
+  const labels = jobLabels(props);
+  demandLabels(labels);
+  const annotations = chuteAnnotations(props);
+  return k8s.KubeJob.manifest({
+    metadata: { name: jobName(spec.deploymentId), namespace, labels, annotations },
+    spec: {
+      parallelism: 1,
+      completions: 1,
+      backoffLimit: 0,
+      template: {
+        metadata: {
+          labels,
+          annotations: {
+            ...annotations,
+            'prometheus.io/path': '/_metrics',
+            'prometheus.io/port': '8000',
+            'prometheus.io/scrape': 'true',
           },
         },
+        spec: {
+          restartPolicy: 'Never',
+          terminationGracePeriodSeconds: config.shutdownSeconds,
+          nodeName: server.name,
+          runtimeClassName: 'nvidia',
+          // The validator looks for the variables of the Service's link in the pod (R5).
+          enableServiceLinks: true,
+          securityContext: { runAsUser: 1000, runAsGroup: 1000 },
+          initContainers: [cacheInit(props)],
+          containers: [chuteContainer(props)],
+          volumes: volumes(props),
+        },
       },
-    });
-  }
+    },
+  });
 }

@@ -41,11 +41,14 @@ export function chuteLabels({ spec }: ChuteProps): Record<string, string> {
 
 /** Labels of Job and pod: the config id when the pod claims its instance itself, the job id when it works on a job. */
 export function jobLabels(props: ChuteProps): Record<string, string> {
-  const { configId, jobId } = props.spec;
+  const { configId, jobId, chuteId, deploymentId, version } = props.spec;
   return {
-    ...chuteLabels(props),
+    'chutes/chute': 'true',
+    'chutes/chute-id': chuteId,
     ...(configId && { 'chutes/config-id': configId }),
+    'chutes/deployment-id': deploymentId,
     ...(jobId && { 'chutes/job': 'true', 'chutes/job-id': jobId }),
+    'chutes/version': version,
   };
 }
 

@@ -9,7 +9,7 @@ import {
   reservedNodePorts,
 } from '@miner/controller/domain/nodeport.ts';
 import { k8s } from 'cdk8s-plus-28';
-import { Construct } from 'constructs';
+import type { JsonObject } from '../yaml.ts';
 import {
   type ChuteProps,
   chuteAnnotations,
@@ -50,29 +50,26 @@ function portName(port: PortMapping, index: number, all: readonly PortMapping[])
   return first === index ? `chute-${port.port}` : `chute-${port.port}-${port.proto.toLowerCase()}`;
 }
 
-export class ChuteService extends Construct {
-  /** Throws E-GUARD when the ports break R10, R12 or R27, or when spec, chute and server disagree. */
-  constructor(scope: Construct, id: string, props: ChuteProps) {
-    super(scope, id);
-    demandConsistent(props);
-    demandPorts(props);
-    const { spec } = props;
-    const labels = chuteLabels(props);
-    demandLabels(labels);
-    new k8s.KubeService(this, 'service', {
-      metadata: { name: serviceName(spec.deploymentId), namespace, labels, annotations: chuteAnnotations(props) },
-      spec: {
-        type: 'NodePort',
-        externalTrafficPolicy: 'Local',
-        selector: { 'chutes/deployment-id': spec.deploymentId },
-        ports: spec.ports.map((port, index, all) => ({
-          name: portName(port, index, all),
-          port: port.port,
-          targetPort: k8s.IntOrString.fromNumber(port.port),
-          protocol: port.proto,
-          nodePort: port.nodePort,
-        })),
-      },
-    });
-  }
+/** Throws E-GUARD when the ports break R10, R12 or R27, or when spec, chute and server disagree. */
+export function chuteService(props: ChuteProps): JsonObject {
+  demandConsistent(props);
+  demandPorts(props);
+  const { spec } = props;
+  const labels = chuteLabels(props);
+  demandLabels(labels);
+  return k8s.KubeService.manifest({
+    metadata: { name: serviceName(spec.deploymentId), namespace, labels, annotations: chuteAnnotations(props) },
+    spec: {
+      type: 'NodePort',
+      externalTrafficPolicy: 'Local',
+      selector: { 'chutes/deployment-id': spec.deploymentId },
+      ports: spec.ports.map((port, index, all) => ({
+        name: portName(port, index, all),
+        port: port.port,
+        targetPort: k8s.IntOrString.fromNumber(port.port),
+        protocol: port.proto,
+        nodePort: port.nodePort,
+      })),
+    },
+  });
 }
