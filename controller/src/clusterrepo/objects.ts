@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { deflateSync, inflateSync } from 'node:zlib';
 import { MinerError, messageOf } from '../domain/errors.ts';
 import { isErrno, writeWhole } from './files.ts';
-import { encodePack } from './pack.ts';
+import { distinctOf, type EncodedPack, encodePack } from './pack.ts';
 import { openPacks, type PackedObject } from './packread.ts';
 import { decodeTree, type TreeEntries } from './trees.ts';
 
@@ -23,13 +23,15 @@ export interface ObjectStore {
   /** Content of an object; rejects with E-GIT-REPOSITORY when it is missing, damaged or of another type. */
   read(oid: string, type: ObjectType): Promise<Buffer>;
   readTree(oid: string): Promise<TreeEntries>;
-  /** In the order given: an object that names others comes after them. */
-  write(objects: readonly NewObject[]): Promise<void>;
+  /** In the order given: an object that names others comes after them. `encoded` makes a pack of them. */
+  write(objects: readonly NewObject[], encoded?: () => EncodedPack): Promise<void>;
 }
 
 /** From this many objects on a pack is cheaper than single files. */
 const packFrom = 48;
 const cachedTrees = 4096;
+/** `git repack` finds deltas later; until then speed counts. */
+const fastest = 1;
 
 function wrap(type: ObjectType, content: Buffer): Buffer {
   return Buffer.concat([Buffer.from(`${type} ${content.length}\0`), content]);
@@ -108,12 +110,11 @@ export function openObjects(gitdir: string): ObjectStore {
       await utimes(path, now, now);
     } catch (error) {
       if (!isErrno(error, 'ENOENT')) throw error;
-      await writeWhole(path, deflateSync(wrap(type, content)), { prefix: 'tmp_obj_', mode: 0o444 });
+      await writeWhole(path, deflateSync(wrap(type, content), { level: fastest }), { prefix: 'tmp_obj_', mode: 0o444 });
     }
   }
 
-  async function writePack(objects: readonly NewObject[]): Promise<void> {
-    const { name, pack, index } = encodePack(objects);
+  async function writePack({ name, pack, index }: EncodedPack): Promise<void> {
     const base = join(gitdir, 'objects', 'pack', `pack-${name}`);
     await writeWhole(`${base}.pack`, pack, { prefix: 'tmp_pack_', mode: 0o444 });
     await writeWhole(`${base}.idx`, index, { prefix: 'tmp_idx_', mode: 0o444 });
@@ -124,9 +125,9 @@ export function openObjects(gitdir: string): ObjectStore {
     async readTree(oid) {
       return trees.get(oid) ?? remember(oid, decodeTree(await read(oid, 'tree')));
     },
-    async write(objects) {
-      const distinct = [...new Map(objects.map((object) => [object.oid, object])).values()];
-      if (distinct.length >= packFrom) await writePack(distinct);
+    async write(objects, encoded = () => encodePack(objects)) {
+      const distinct = distinctOf(objects);
+      if (distinct.length >= packFrom) await writePack(encoded());
       else for (const object of distinct) await writeLoose(object);
       for (const { oid, type, content } of distinct) if (type === 'tree') remember(oid, decodeTree(content));
     },

@@ -5,6 +5,9 @@ import { createHash } from 'node:crypto';
 import { crc32, deflateSync } from 'node:zlib';
 import type { NewObject } from './objects.ts';
 
+/** `git repack` finds deltas later; until then speed counts. */
+const fastest = 1;
+
 const typeNumbers = { commit: 1, tree: 2, blob: 3 } as const;
 
 function sha1(...parts: Buffer[]): Buffer {
@@ -55,14 +58,27 @@ function indexOf(placed: readonly Placed[], packHash: Buffer): Buffer {
   return Buffer.concat([body, sha1(body)]);
 }
 
-/** `name` is what git calls the files: `pack-<name>.pack` and `.idx`. The objects must be distinct and stay below 2 GiB together. */
-export function encodePack(objects: readonly NewObject[]): { name: string; pack: Buffer; index: Buffer } {
+/** Each object once, in the order of their first mention. */
+export function distinctOf(objects: readonly NewObject[]): NewObject[] {
+  return [...new Map(objects.map((object) => [object.oid, object])).values()];
+}
+
+export interface EncodedPack {
+  /** What git calls the files: `pack-<name>.pack` and `.idx`. */
+  name: string;
+  pack: Buffer;
+  index: Buffer;
+}
+
+/** The objects must stay below 2 GiB together. */
+export function encodePack(all: readonly NewObject[]): EncodedPack {
+  const objects = distinctOf(all);
   const header = Buffer.concat([Buffer.from('PACK'), uint32s([2, objects.length])]);
   const chunks = [header];
   const placed: Placed[] = [];
   let offset = header.length;
   for (const { oid, type, content } of objects) {
-    const entry = Buffer.concat([entryHeader(type, content.length), deflateSync(content)]);
+    const entry = Buffer.concat([entryHeader(type, content.length), deflateSync(content, { level: fastest })]);
     placed.push({ oid, crc: crc32(entry), offset });
     chunks.push(entry);
     offset += entry.length;

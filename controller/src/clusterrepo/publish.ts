@@ -24,9 +24,9 @@ export interface BranchMove {
 export interface Publisher {
   /**
    * Rejects with E-GIT-CONFLICT (`detail.found`) when the branch is elsewhere, else with E-GIT-REPOSITORY; `detail.timedOut` says that
-   * the remote took too long, `detail.mayLand` that it may still move.
+   * the remote took too long, `detail.mayLand` that it may still move. `pack` makes a pack of all objects that are new with `next`.
    */
-  publish(move: BranchMove): Promise<void>;
+  publish(move: BranchMove, pack: () => Buffer): Promise<void>;
 }
 
 async function writeTag(gitdir: string, { name, commit }: { name: string; commit: string }): Promise<void> {
@@ -93,13 +93,13 @@ export function createRemotePublisher({
   }
 
   return {
-    async publish(move) {
+    async publish(move, pack) {
       follower.demandSafe(move.branch);
       const { branch, next, tag } = move;
       const expected = move.replaces ? ('any' as const) : move.expected;
       const refs = [{ ref: `refs/heads/${branch}`, commit: next, expected }];
       const tags = tag ? [{ ref: `refs/tags/${tag.name}`, commit: tag.commit, expected: 'any' as const }] : [];
-      const outcome = await remote.push([...refs, ...tags]);
+      const outcome = await remote.push([...refs, ...tags], pack);
       if (outcome.kind === 'moved') return keep(move);
       const mayLand = outcome.kind === 'unknown';
       const timedOut = mayLand && outcome.timedOut;

@@ -1,10 +1,11 @@
-// The git host, as the git program reaches it: heads, fetch, and a push that is a compare-and-swap. Says what happened and decides
-// nothing; after `unknown` the push may or may not have arrived.
+// The git host: heads, fetch, and a push that is a compare-and-swap, by the git program and for the common push over HTTP without it.
+// Says what happened and decides nothing; after `unknown` the push may or may not have arrived.
 
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { z } from 'zod';
 import { MinerError } from '../domain/errors.ts';
+import { openHttpPush } from './httppush.ts';
 import { type GitProgram, openGitProgram, type ProgramResult } from './program.ts';
 
 export interface RemoteOptions {
@@ -63,8 +64,8 @@ export interface Remote {
   heads(refs: readonly string[]): Promise<Map<string, string>>;
   /** Into refs/remotes/origin; rejects with E-GIT-REPOSITORY. */
   fetch(branches: readonly string[], depth: 'first' | 'more' | 'all'): Promise<void>;
-  /** All refs or none. */
-  push(refs: readonly PushedRef[]): Promise<PushOutcome>;
+  /** All refs or none. `pack` makes a pack of everything that is new with them. */
+  push(refs: readonly PushedRef[], pack: () => Buffer): Promise<PushOutcome>;
 }
 
 export function trackingRef(branch: string): string {
@@ -109,6 +110,8 @@ export function openRemote(gitdir: string, options: RemoteOptions): Remote {
   );
   const nameOf = (ref: string) => there.get(ref) ?? ref;
   const git = openGitProgram(gitdir, timeoutMs, credentialFile);
+  const isRaced = (why: string) => racedWords.test(why);
+  const pushByHttp = /^https?:/.test(url) ? openHttpPush({ url, credentialFile, timeoutMs }, isRaced) : undefined;
 
   async function fault(result: ProgramResult): Promise<MinerError> {
     const said = await git.reasonOf(result);
@@ -147,7 +150,12 @@ export function openRemote(gitdir: string, options: RemoteOptions): Remote {
       const result = await git.run(['fetch', ...flags, url, ...refspecs], limit);
       if (result.code !== 0) throw await fault(result);
     },
-    async push(refs) {
+    async push(refs, pack) {
+      const [only, ...others] = refs;
+      if (pushByHttp && only && others.length === 0 && only.expected !== 'any') {
+        const outcome = await pushByHttp({ ...only, expected: only.expected, pack: pack() });
+        if (outcome) return outcome;
+      }
       const leases = refs.flatMap(({ ref, expected }) =>
         expected === 'any' ? [] : [`--force-with-lease=${nameOf(ref)}:${expected ?? ''}`],
       );

@@ -7,6 +7,7 @@ import { MinerError, messageOf } from '../domain/errors.ts';
 import { type Changes, changeTree } from './changetree.ts';
 import { type Author, type CommitParts, decodeCommit, encodeCommit, signatureLine } from './commitobject.ts';
 import { makeObject, type NewObject, type ObjectStore, openObjects } from './objects.ts';
+import { encodePack } from './pack.ts';
 import { type BranchMove, createLocalPublisher, type Publisher } from './publish.ts';
 import { createQueue, type Queue } from './queue.ts';
 import { type LockOptions, readBranch } from './refs.ts';
@@ -68,6 +69,14 @@ export interface Repository {
   makeCommit(parts: CommitParts): Promise<NewObject>;
 }
 
+function once<T extends object>(make: () => T): () => T {
+  let made: T | undefined;
+  return () => {
+    made ??= make();
+    return made;
+  };
+}
+
 /** `extensions.*` change how refs and objects are stored; git only promises the plain layout without them. */
 async function demandPlainLayout(gitdir: string): Promise<void> {
   const config = await readFile(join(gitdir, 'config'), 'utf8').catch(() => '');
@@ -113,8 +122,9 @@ export async function openRepository(gitdir: string, options: RepositoryOptions)
 
   async function publish(made: readonly NewObject[], move: BranchMove): Promise<void> {
     try {
-      await objects.write(made);
-      await publisher.publish(move);
+      const encoded = once(() => encodePack(made));
+      await objects.write(made, encoded);
+      await publisher.publish(move, () => encoded().pack);
     } catch (error) {
       if (error instanceof MinerError) throw error;
       throw new MinerError('E-GIT-REPOSITORY', `${gitdir} cannot be written: ${messageOf(error)}`, { cause: error });
