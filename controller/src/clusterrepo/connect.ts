@@ -10,6 +10,7 @@ import { createFollower, type Follower } from './follow.ts';
 import { createRemotePublisher, type Publisher } from './publish.ts';
 import { createQueue, type Queue } from './queue.ts';
 import { type LockOptions, readBranch } from './refs.ts';
+import { clearRemains } from './remains.ts';
 import { openRemote, type RemoteOptions, remoteDefaults } from './remote.ts';
 
 export interface ConnectionOptions {
@@ -76,6 +77,7 @@ export async function connectRemote(options: ConnectionOptions): Promise<Connect
     }
   }
 
+  await clearRemains(gitdir);
   try {
     await refresh();
   } catch (error) {

@@ -43,8 +43,8 @@ export function createContact(clock: Pick<Clock, 'now'>): Contact {
       },
     }),
     notePushes: (publisher) => ({
-      async publish(move) {
-        await publisher.publish(move);
+      async publish(move, pack) {
+        await publisher.publish(move, pack);
         answered();
       },
     }),

@@ -4,7 +4,7 @@
 import { lstat, mkdir, readdir, readFile } from 'node:fs/promises';
 import { join, relative, sep } from 'node:path';
 import { MinerError } from '../domain/errors.ts';
-import { isErrno, writeWhole } from './files.ts';
+import { isErrno, writeRef, writeWhole } from './files.ts';
 import { makeObject } from './objects.ts';
 import { readBranch } from './refs.ts';
 import type { Repository } from './repository.ts';
@@ -75,8 +75,7 @@ async function ensureMain(repository: Repository, template: string, at: number):
 const liveMarker = 'refs/miner/live';
 
 async function markLive(gitdir: string, commit: string): Promise<void> {
-  await mkdir(join(gitdir, 'refs/miner'), { recursive: true });
-  await writeWhole(join(gitdir, liveMarker), Buffer.from(`${commit}\n`));
+  await writeRef(gitdir, liveMarker, commit);
 }
 
 export interface CreateOptions {

@@ -8,9 +8,9 @@ export function isErrno(error: unknown, code: string): boolean {
   return error instanceof Error && 'code' in error && error.code === code;
 }
 
-/** A flushed temporary file beside `path`; `prefix` is one that git itself clears away when it is left over. */
-async function writeTemporary(path: string, content: Buffer, prefix: string, mode: number): Promise<string> {
-  const temporary = join(dirname(path), `${prefix}${randomBytes(6).toString('hex')}`);
+/** A flushed temporary file; `prefix` is one that git itself clears away when it is left over. */
+async function writeTemporary(folder: string, content: Buffer, prefix: string, mode: number): Promise<string> {
+  const temporary = join(folder, `${prefix}${randomBytes(6).toString('hex')}`);
   const file = await open(temporary, 'wx', mode);
   try {
     await file.writeFile(content);
@@ -25,24 +25,35 @@ async function writeTemporary(path: string, content: Buffer, prefix: string, mod
   return temporary;
 }
 
+export interface WriteOptions {
+  prefix?: string;
+  mode?: number;
+  /** Where it is written before it gets its name, on the same file system. Default: beside it. */
+  folder?: string;
+}
+
 /** Write, flush, rename. A reader sees the old content or the new one. */
-export async function writeWhole(
-  path: string,
-  content: Buffer,
-  { prefix = 'tmp_', mode = 0o644 }: { prefix?: string; mode?: number } = {},
-): Promise<void> {
-  let temporary: string;
+export async function writeWhole(path: string, content: Buffer, options: WriteOptions = {}): Promise<void> {
+  const { prefix = 'tmp_', mode = 0o644, folder = dirname(path) } = options;
+  async function write(): Promise<void> {
+    const temporary = await writeTemporary(folder, content, prefix, mode);
+    try {
+      await rename(temporary, path);
+    } catch (error) {
+      await rm(temporary, { force: true });
+      throw error;
+    }
+  }
   try {
-    temporary = await writeTemporary(path, content, prefix, mode);
+    await write();
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
     await mkdir(dirname(path), { recursive: true });
-    temporary = await writeTemporary(path, content, prefix, mode);
+    await write();
   }
-  try {
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
+}
+
+/** A ref outside refs/heads, wherever it was before. Git takes every file below `refs` for one, so a half-written one lies elsewhere. */
+export async function writeRef(gitdir: string, ref: string, commit: string): Promise<void> {
+  await writeWhole(join(gitdir, ref), Buffer.from(`${commit}\n`), { folder: gitdir });
 }

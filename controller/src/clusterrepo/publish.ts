@@ -1,10 +1,9 @@
 // Compare-and-swap of the authoritative branch: the local one, or the git host's with the local one after it. A push whose answer was
 // lost is looked up afterwards; it counts as landed only when the remote has the commit.
 
-import { join } from 'node:path';
 import type { Clock } from '../domain/clock.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
-import { writeWhole } from './files.ts';
+import { writeRef } from './files.ts';
 import type { Follower } from './follow.ts';
 import { type LockOptions, moveBranch } from './refs.ts';
 import { type PushOutcome, type Remote, trackingRef } from './remote.ts';
@@ -30,7 +29,7 @@ export interface Publisher {
 }
 
 async function writeTag(gitdir: string, { name, commit }: { name: string; commit: string }): Promise<void> {
-  await writeWhole(join(gitdir, 'refs/tags', name), Buffer.from(`${commit}\n`));
+  await writeRef(gitdir, `refs/tags/${name}`, commit);
 }
 
 export function createLocalPublisher(gitdir: string, locks?: LockOptions): Publisher {
@@ -64,7 +63,7 @@ export function createRemotePublisher({
 
   async function keep({ branch, expected, next, tag }: BranchMove): Promise<void> {
     try {
-      await writeWhole(join(gitdir, trackingRef(branch)), Buffer.from(`${next}\n`));
+      await writeRef(gitdir, trackingRef(branch), next);
       if (tag) await writeTag(gitdir, tag);
       await moveBranch(gitdir, branch, expected, next, locks);
     } catch (error) {

@@ -267,7 +267,7 @@ test('the token is on no command line, in no file of the store and in no error, 
   await atHost(async ({ host, open, dir }) => {
     const token = host.credential.split(':')[1] ?? '';
     const repo = await open('one', {}, { timeoutMs: 3_000 });
-    host.fault = { kind: 'slow', ms: 6_000 };
+    host.fault = { kind: 'slow', ms: 600_000 };
     const refused = errorOf(commitOnce(repo, deploy(specAt(1, 0))));
     let done = false;
     const ended = refused.finally(() => {

@@ -51,7 +51,7 @@ test('what did not land of a batch is told, with the reason', async () => {
       // The second half and all that come of it hang.
       if (host.counts.pushes >= pushes + 2) host.fault = { kind: 'slow', ms: 600_000 };
     }, 5);
-    host.fault = { kind: 'slow', ms: 600_000, above: 4_000 };
+    host.fault = { kind: 'slow', ms: 600_000, above: 6_000 };
     const live = await commitOnce(slow, ...decisions);
     clearInterval(timer);
     const landed = (live.landed ?? []).map(({ spec }) => spec.deploymentId);
