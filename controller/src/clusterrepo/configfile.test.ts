@@ -102,7 +102,10 @@ test('an unknown field is found on its line, with the name that was meant', () =
       'miner.yaml:9: policy.denyChute: found an unknown field, allowed: denyChutes (is that what you mean?)',
     ],
     [`${head}polcy: {}\n`, 'miner.yaml:7: polcy: found an unknown field, allowed: policy (is that what you mean?)'],
-    [`${head}cache:\n  xyz: 1\n`, 'miner.yaml:8: cache.xyz: found an unknown field, allowed: maxAgeDays, maxSizeGb'],
+    [
+      `${head}cache:\n  xyz: 1\n`,
+      'miner.yaml:8: cache.xyz: found an unknown field, allowed: maxAgeDays, maxSizeGb, minFreeGb, schedule, dryRun, resources',
+    ],
     [
       head.replace('socket:', 'sockets: a\n    socket:'),
       'miner.yaml:6: validators[0].sockets: found an unknown field, allowed: socket (is that what you mean?)',
