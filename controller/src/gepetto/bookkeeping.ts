@@ -1,8 +1,9 @@
 // Bookkeeping and clean-up that need no commit: what pods, feeds and git show that the store does not know yet. All of it may be repeated
 // without harm, and none of it rests on one look at something missing.
 
-import type { DeploymentLifecycle, ObservedPod } from '../domain/deployment.ts';
+import type { DeploymentLifecycle } from '../domain/deployment.ts';
 import type { Effect } from './effects.ts';
+import type { Fleet, Occupant } from './fleet.ts';
 import type { World } from './world.ts';
 
 /** Time Argo CD gets to create a pod that was never seen, ms. */
@@ -14,36 +15,47 @@ export type AbsentTwice = (key: string, snapshotAt: number | undefined, since: n
 /** `waiting`: deployments that hold a token and wait for their place; they are in no tree yet. */
 export function effectsOf(
   world: World,
-  podsOf: ReadonlyMap<string, ObservedPod[]>,
+  fleet: Fleet,
   now: number,
   absentTwice: AbsentTwice,
   waiting: ReadonlySet<string>,
 ): Effect[] {
   const effects: Effect[] = [];
-  const servers = new Set(world.servers.map(({ name }) => name));
-  for (const spec of world.desired.values()) {
-    if (waiting.has(spec.deploymentId)) continue;
-    const row = world.lifecycles.get(spec.deploymentId);
-    // A manifest outlives its server by a pass: a row needs a server to belong to.
-    if (!row) effects.push(...(servers.has(spec.server) ? [{ kind: 'adopt', spec } as const] : []));
-    else if (row.committedAt === undefined) {
-      // The miner died between the commit and the note of it.
-      effects.push({ kind: 'mark', step: 'committedAt', deploymentId: spec.deploymentId, at: now });
+  const claimed = new Set<string>();
+  for (const { server, occupants } of fleet.values()) {
+    for (const { deploymentId, spec, row, settled } of occupants) {
+      if (settled) continue;
+      if (row?.committedAt === undefined) for (const gpuId of row?.gpuIds ?? []) claimed.add(gpuId);
+      if (!spec || waiting.has(deploymentId)) continue;
+      if (!row) {
+        // A manifest outlives its server by a pass: a row needs a server to belong to.
+        if (server) effects.push({ kind: 'adopt', spec });
+      } else if (row.committedAt === undefined) {
+        // The miner died between the commit and the note of it.
+        effects.push({ kind: 'mark', step: 'committedAt', deploymentId, at: now });
+      }
     }
   }
-  const byConfig = new Map<string, DeploymentLifecycle>();
-  const byInstance = new Map<string, DeploymentLifecycle>();
-  const launches = [...world.lifecycles.values()].filter((row) => row.committedAt === undefined);
-  const claimed = new Set(launches.flatMap(({ gpuIds }) => gpuIds));
-  for (const row of world.lifecycles.values()) {
-    if (row.configId !== undefined) byConfig.set(row.configId, row);
-    if (row.instanceId !== undefined) byInstance.set(row.instanceId, row);
-    effects.push(...rowEffects(world, row, podsOf.get(row.deploymentId) ?? [], now, claimed));
+  const byInstance = new Map<string, Occupant>();
+  for (const { occupants } of fleet.values()) {
+    for (const occupant of occupants) {
+      const { row } = occupant;
+      if (!row) continue;
+      if (row.instanceId !== undefined) byInstance.set(row.instanceId, occupant);
+      if (!occupant.settled) addRowEffects(effects, world, occupant, row, now, claimed);
+    }
+  }
+  let byConfig: ReadonlyMap<string | undefined, DeploymentLifecycle> | undefined;
+  function withConfig(configId: string): DeploymentLifecycle | undefined {
+    byConfig ??= new Map([...world.lifecycles.values()].map((row) => [row.configId, row]));
+    return byConfig.get(configId);
   }
   for (const [validator, { instances }] of world.feeds) {
     for (const instance of instances.items.values()) {
       const { instanceId, configId, chuteId } = instance;
-      const row = byInstance.get(instanceId) ?? (configId === undefined ? undefined : byConfig.get(configId));
+      const own = byInstance.get(instanceId);
+      if (own?.settled) continue;
+      const row = own?.row ?? (configId === undefined ? undefined : withConfig(configId));
       if (!row) {
         // A launch config is stored before its pod can start, so an unknown one belongs to nobody.
         if (absentTwice(`unknown:${instanceId}`, instances.fetchedAt, 0)) {
@@ -67,20 +79,20 @@ export function effectsOf(
 }
 
 /** `claimed`: GPUs of launches that were never committed. */
-function rowEffects(
+function addRowEffects(
+  effects: Effect[],
   world: World,
+  { deploymentId, spec, pods }: Occupant,
   row: DeploymentLifecycle,
-  pods: readonly ObservedPod[],
   now: number,
   claimed: ReadonlySet<string>,
-): Effect[] {
-  const effects: Effect[] = [];
-  const { deploymentId } = row;
+): void {
   if (row.runningAt === undefined && pods.some((pod) => pod.phase === 'Running')) {
     effects.push({ kind: 'mark', step: 'runningAt', deploymentId, at: now });
   }
+  if (spec) return;
   // Planned but never committed, or taken out by a person's revert.
-  if (row.removedAt === undefined && !world.desired.has(deploymentId)) {
+  if (row.removedAt === undefined) {
     if (row.jobId !== undefined && row.committedAt === undefined && row.activatedAt === undefined) {
       effects.push({ kind: 'release-job', validator: row.validator, jobId: row.jobId });
     }
@@ -91,19 +103,17 @@ function rowEffects(
         : { kind: 'mark', step: 'removedAt', deploymentId, at: now },
     );
   }
-  if (world.desired.has(deploymentId)) return effects;
-  if (row.removedAt === undefined || row.goneAt !== undefined) return effects;
+  if (row.removedAt === undefined || row.goneAt !== undefined) return;
   if (row.instanceId !== undefined && row.instanceGoneAt === undefined) {
     const { validator, chuteId, instanceId } = row;
     effects.push({ kind: 'delete-instance', validator, chuteId, instanceId, deploymentId });
   }
   // The validator refuses a GPU that it still counts in another instance, and the launch is burnt (gepetto.md 4.7).
-  if (row.instanceId !== undefined && row.instanceGoneAt === undefined) return effects;
+  if (row.instanceId !== undefined && row.instanceGoneAt === undefined) return;
   const health = world.health.get(row.server);
   // A pod that was never seen may still be on its way through Argo CD; one that ran is gone when the list says so.
   const quietSince = row.removedAt + (row.runningAt === undefined ? createGraceMs : 0);
   if (pods.length === 0 && health?.state === 'healthy' && (health.syncedAt ?? 0) > quietSince) {
     effects.push({ kind: 'mark', step: 'goneAt', deploymentId, at: now });
   }
-  return effects;
 }

@@ -1,37 +1,32 @@
 // Two deployments of one tree that claim one GPU: our own guard writes no such tree, so somebody else did. The one whose pod is older
 // keeps the GPU, the other goes (gepetto.md R23).
 
-import type { DeploymentSpec, ObservedPod } from '../domain/deployment.ts';
+import type { Occupancy, Occupant } from './fleet.ts';
 import type { Verdict } from './statements.ts';
-import type { World } from './world.ts';
 
-/** Verdicts on the losers by deployment id. Those who wait for a GPU hold it rightly together with its holder. */
-export function contestedGpus(
-  world: World,
-  podsOf: ReadonlyMap<string, readonly ObservedPod[]>,
-  waiting: ReadonlySet<string>,
-): ReadonlyMap<string, Verdict> {
-  const holders = new Map<string, DeploymentSpec>();
-  const losers = new Map<string, Verdict>();
+const nobody: ReadonlyMap<string, Verdict> = new Map();
 
-  function seniority({ deploymentId }: DeploymentSpec): number {
-    const born = (podsOf.get(deploymentId) ?? []).map(({ createdAt }) => createdAt);
-    const row = world.lifecycles.get(deploymentId);
-    // A deployment without a pod is younger than any with one.
-    return born.length > 0 ? Math.min(...born) : Number.MAX_SAFE_INTEGER / 2 + (row?.plannedAt ?? 0);
-  }
-
-  for (const spec of world.desired.values()) {
-    if (waiting.has(spec.deploymentId)) continue;
-    for (const gpuId of spec.gpuIds) {
-      const holder = holders.get(gpuId);
+/** Verdicts on the losers of a server by deployment id. Those who wait for a GPU hold it rightly together with its holder. */
+export function contestedGpus({ occupants }: Occupancy, waiting: ReadonlySet<string>): ReadonlyMap<string, Verdict> {
+  // Nobody is settled where a GPU is claimed twice.
+  if (occupants.some(({ settled }) => settled)) return nobody;
+  const gpuIds: string[] = [];
+  const holders: Occupant[] = [];
+  let losers: Map<string, Verdict> | undefined;
+  for (const occupant of occupants) {
+    if (!occupant.spec || waiting.has(occupant.deploymentId)) continue;
+    for (const gpuId of occupant.spec.gpuIds) {
+      const at = gpuIds.indexOf(gpuId);
+      const holder = holders[at];
       if (!holder) {
-        holders.set(gpuId, spec);
+        gpuIds.push(gpuId);
+        holders.push(occupant);
         continue;
       }
-      const order = seniority(holder) - seniority(spec) || (holder.deploymentId < spec.deploymentId ? -1 : 1);
-      const [keeper, loser] = order < 0 ? [holder, spec] : [spec, holder];
-      holders.set(gpuId, keeper);
+      const order = seniority(holder) - seniority(occupant) || (holder.deploymentId < occupant.deploymentId ? -1 : 1);
+      const [keeper, loser] = order < 0 ? [holder, occupant] : [occupant, holder];
+      holders[at] = keeper;
+      losers ??= new Map();
       losers.set(loser.deploymentId, {
         reason: 'preempted',
         because: `GPU ${gpuId} belongs to the older deployment ${keeper.deploymentId}`,
@@ -39,5 +34,11 @@ export function contestedGpus(
       });
     }
   }
-  return losers;
+  return losers ?? nobody;
+}
+
+function seniority({ pods, row }: Occupant): number {
+  const born = pods.map(({ createdAt }) => createdAt);
+  // A deployment without a pod is younger than any with one.
+  return born.length > 0 ? Math.min(...born) : Number.MAX_SAFE_INTEGER / 2 + (row?.plannedAt ?? 0);
 }

@@ -9,9 +9,9 @@ import type { Policy } from '../domain/policy.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
 import { type Candidate, keyOf } from './candidates.ts';
 import type { Site, Tenant } from './field.ts';
-import { reserve } from './fleet.ts';
 import type { Heap } from './heap.ts';
 import type { Allowance } from './policy.ts';
+import { reserve } from './room.ts';
 import type { Memory, World } from './world.ts';
 
 const shownAlternatives = 3;

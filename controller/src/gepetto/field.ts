@@ -3,8 +3,10 @@
 import { type Advice, weightOf } from '../domain/advice.ts';
 import type { Chute } from '../domain/chute.ts';
 import type { DeploymentLifecycle, DeploymentSpec } from '../domain/deployment.ts';
-import { type Room, roomOf } from './fleet.ts';
+import type { Server } from '../domain/server.ts';
+import type { Fleet, Occupancy } from './fleet.ts';
 import { bountyAgeMs, bountyBoost, firstFrom, multiplierAt, payAbove } from './pay.ts';
+import { type Room, roomOf } from './room.ts';
 import { tuning } from './tuning.ts';
 import type { ChuteMarket, SiteFacts, World } from './world.ts';
 
@@ -80,19 +82,45 @@ export function runOf(chute: Chute, market: ChuteMarket | undefined): number {
   return bounty > 0 ? offered / bountyBoost(bountyAgeMs(bounty)) : offered;
 }
 
+interface Layout {
+  /** Of the server's GPUs. */
+  models: readonly string[];
+  /** Of each occupant: which of the models it is on; -1 for none. All GPUs of a deployment are one model. */
+  places: readonly number[];
+}
+
+const layouts = new WeakMap<Occupancy, Layout>();
+
+function layoutOf(here: Occupancy, { gpus }: Server): Layout {
+  let layout = layouts.get(here);
+  if (!layout) {
+    const models = [...new Set(gpus.map(({ model }) => model))];
+    const places = here.occupants.map(({ spec }) => {
+      const first = gpus.find(({ gpuId }) => gpuId === spec?.gpuIds[0]);
+      return first ? models.indexOf(first.model) : -1;
+    });
+    layout = { models, places };
+    layouts.set(here, layout);
+  }
+  return layout;
+}
+
 export function fieldOf(
   world: World,
+  fleet: Fleet,
   now: number,
   leaving: ReadonlySet<string>,
   floors: ReadonlyMap<string, number>,
   advice?: Advice,
 ): Field {
   const sites: Site[] = [];
-  const byGpu = new Map<string, Site>();
   const byKind = new Map<string, Site[]>();
-  for (const [name, room] of roomOf(world)) {
+  for (const [name, room] of roomOf(world, fleet)) {
+    const occupancy = fleet.get(name);
+    if (!occupancy) continue;
     const facts = world.sites?.get(name);
-    const models = new Set(room.server.gpus.map((gpu) => gpu.model));
+    const here: Site[] = [];
+    const { models, places } = layoutOf(occupancy, room.server);
     for (const model of models) {
       let free = room.freeGpus.get(model);
       if (!free) {
@@ -113,23 +141,21 @@ export function fieldOf(
         clearings: [],
       };
       sites.push(site);
-      for (const gpu of room.server.gpus) if (gpu.model === model) byGpu.set(gpu.gpuId, site);
+      here.push(site);
       const same = byKind.get(kind);
       if (same) same.push(site);
       else byKind.set(kind, [site]);
     }
+    for (const [i, { spec, row }] of occupancy.occupants.entries()) {
+      if (!spec || leaving.has(spec.deploymentId)) continue;
+      const site = here[places[i] ?? -1];
+      if (!site) continue;
+      const tenant = tenantOf(world, spec, row, now);
+      if (advice) advise(tenant, site.model, advice);
+      site.tenants.push(tenant);
+    }
   }
-  const spare = spareOf(world);
-  for (const spec of world.desired.values()) {
-    if (leaving.has(spec.deploymentId)) continue;
-    // All GPUs of a deployment are one model.
-    const site = byGpu.get(spec.gpuIds[0] ?? '');
-    if (!site) continue;
-    const tenant = tenantOf(world, spec, world.lifecycles.get(spec.deploymentId), now);
-    if (advice) advise(tenant, site.model, advice);
-    site.tenants.push(tenant);
-  }
-  const field: Field = { sites, byKind, spare, rates: new Map(), floors };
+  const field: Field = { sites, byKind, spare: spareOf(world), rates: new Map(), floors };
   reprice(field, floors);
   return field;
 }
@@ -225,7 +251,9 @@ export function clearing(site: Site, count: number, field: Field, except: string
   if (known !== undefined && lastStays(known.victims, field)) {
     if (except === undefined || known.victims.every(({ spec }) => spec.chuteId !== except)) return known;
   }
-  const removable = site.tenants.filter(({ removable, spec }) => removable && spec.chuteId !== except);
+  const removable = site.tenants.filter(
+    ({ removable, spec: { chuteId } }) => removable && chuteId !== except && (field.spare.get(chuteId) ?? 0) > 0,
+  );
   const found = cheapest(removable, count, field);
   if (except === undefined || !site.tenants.some(({ spec }) => spec.chuteId === except)) site.clearings[count] = found;
   return found;
@@ -248,24 +276,29 @@ const tinyLoss = 1e-6;
 
 /** Exhaustive over at most eight tenants, which is what a server holds. */
 function cheapest(tenants: readonly Tenant[], count: number, field: Field): Clearing | null {
-  if (tenants.reduce((sum, { gpus }) => sum + gpus, 0) < count) return null;
+  const all = tenants.reduce((sum, { gpus }) => sum + gpus, 0);
+  if (all < count) return null;
   const order = [...tenants].sort((a, b) => a.worth - b.worth);
   let best: Clearing | null = null;
   const chosen: Tenant[] = [];
-  function search(from: number, gpus: number, loss: number): void {
-    if (best && loss >= best.loss) return;
+  /** `left`: GPUs of those from `from` on. */
+  function search(from: number, gpus: number, left: number, loss: number): void {
     if (gpus >= count) {
       if (lastStays(chosen, field)) best = { victims: [...chosen], loss };
       return;
     }
-    for (let i = from; i < order.length; i++) {
-      const tenant = order[i];
-      if (!tenant) break;
+    let rest = left;
+    for (let i = from; i < order.length && gpus + rest >= count; i++) {
+      const tenant = order[i] as Tenant;
+      const next = loss + tenant.worth + tinyLoss;
+      // Those that follow are worth no less.
+      if (best && next >= best.loss) return;
+      rest -= tenant.gpus;
       chosen.push(tenant);
-      search(i + 1, gpus + tenant.gpus, loss + tenant.worth + tinyLoss);
+      search(i + 1, gpus + tenant.gpus, rest, next);
       chosen.pop();
     }
   }
-  search(0, 0, 0);
+  search(0, 0, all, 0);
   return best;
 }

@@ -1,98 +1,156 @@
-// What is free. A GPU or node port is taken while the desired state, a pod or an unfinished lifecycle row holds it, so that nothing is
-// given out twice while an old pod drains (design 3.5, gepetto.md W1). Only members with a healthy watch have anything free.
+// Who is on each server: spec, row and pods of every deployment side by side. Kept from plan to plan and made anew only for servers of
+// which a spec, row or pod is another object than last time. Those objects never change, so the outcome is that of a fresh start.
 
-import { allocateNodePorts } from '../domain/nodeport.ts';
+import type { DeploymentLifecycle, DeploymentSpec, ObservedPod } from '../domain/deployment.ts';
 import type { Server } from '../domain/server.ts';
+import { addChanges, type Listed, listed, onServers } from './changes.ts';
 import type { World } from './world.ts';
 
-const diskReserveGb = 20;
-
-export interface Room {
-  server: Server;
-  /** Free GPU ids by model, sorted. All GPUs of a server are usually one model. */
-  freeGpus: Map<string, string[]>;
-  takenPorts: Set<number>;
-  freeDiskGb: number;
+/** What git, the store and the cluster know of one deployment; at least one of them knows it. */
+export interface Occupant {
+  deploymentId: string;
+  /** Undefined when git does not want it. */
+  spec: DeploymentSpec | undefined;
+  row: DeploymentLifecycle | undefined;
+  pods: readonly ObservedPod[];
+  /** It is active, and git, store, cluster and inventory agree about it: only the validator or a person can have news of it. */
+  settled: boolean;
 }
 
-/**
- * Room by server name; servers that may not take anything (locked, not healthy) are left out. So is one without a file on `main`: it is
- * still being added, and the GPU verification holds its GPUs.
- */
-export function roomOf(world: World): Map<string, Room> {
-  const taken = takenOf(world);
-  const rooms = new Map<string, Room>();
-  for (const server of world.servers) {
-    if (server.locked || !world.configuredServers.has(server.name)) continue;
-    if (world.health.get(server.name)?.state !== 'healthy') continue;
-    const held = taken.get(server.name) ?? { gpus: new Set(), ports: new Set<number>(), diskGb: 0 };
-    const freeGpus = new Map<string, string[]>();
-    for (const gpu of server.gpus) {
-      if (!gpu.verified || held.gpus.has(gpu.gpuId)) continue;
-      const sameModel = freeGpus.get(gpu.model);
-      if (sameModel) sameModel.push(gpu.gpuId);
-      else freeGpus.set(gpu.model, [gpu.gpuId]);
+export interface Occupancy {
+  name: string;
+  /** Undefined when the inventory has no such server. */
+  server: Server | undefined;
+  occupants: Occupant[];
+  /** Rows and pods of deployments that belong elsewhere: they hold what they hold here all the same. */
+  strays: (DeploymentLifecycle | ObservedPod)[];
+}
+
+/** By server name, servers of the inventory first. A server of which nothing changed has the same occupancy as in the plan before. */
+export type Fleet = ReadonlyMap<string, Occupancy>;
+
+interface Parts {
+  specs: Listed<DeploymentSpec>;
+  rows: Listed<DeploymentLifecycle>;
+  pods: Listed<ObservedPod>;
+}
+
+const nothing: Parts = { specs: listed([]), rows: listed([]), pods: listed([]) };
+
+/** Of the last plan. */
+let last: { parts: Parts; fleet: Fleet } = { parts: nothing, fleet: new Map() };
+
+export function fleetOf(world: World): Fleet {
+  const changed = new Set<string>();
+  for (const server of world.servers) if (last.fleet.get(server.name)?.server !== server) changed.add(server.name);
+  const before = last.parts;
+  const parts = {
+    specs: addChanges(changed, before.specs, [...world.desired.values()]),
+    rows: addChanges(changed, before.rows, [...world.lifecycles.values()]),
+    pods: addChanges(changed, before.pods, world.pods),
+  };
+  const fleet = patched(last.fleet, changed, parts, world) ?? joined(world.servers, parts, world);
+  last = { parts, fleet };
+  return fleet;
+}
+
+/** Undefined where servers come or go, or something belongs to two of them: rare enough to start afresh. */
+function patched(before: Fleet, changed: ReadonlySet<string>, parts: Parts, world: World): Fleet | undefined {
+  if (before.size !== world.servers.length) return undefined;
+  const orphans = new Set<string>();
+  for (const { server, occupants, strays } of before.values()) {
+    if (!server || strays.length > 0) return undefined;
+    for (const { deploymentId, spec, row } of occupants) if (!spec && !row) orphans.add(deploymentId);
+  }
+  const servers = world.servers.filter(({ name }) => changed.has(name));
+  if (servers.length * 2 > world.servers.length) return undefined;
+  const fresh = joined(
+    servers,
+    {
+      specs: onServers(parts.specs, changed),
+      rows: onServers(parts.rows, changed),
+      pods: onServers(parts.pods, changed),
+    },
+    world,
+  );
+  if (fresh.size > servers.length) return undefined;
+  for (const { occupants, strays } of fresh.values()) {
+    if (strays.length > 0) return undefined;
+    for (const { deploymentId, spec, row } of occupants) {
+      if (!row && world.lifecycles.has(deploymentId)) return undefined;
+      if ((spec || row) && orphans.has(deploymentId)) return undefined;
     }
-    for (const ids of freeGpus.values()) ids.sort();
-    rooms.set(server.name, {
-      server,
-      freeGpus,
-      takenPorts: held.ports,
-      freeDiskGb: Math.max(0, server.diskGb - diskReserveGb - held.diskGb),
-    });
   }
-  return rooms;
+  const fleet = new Map<string, Occupancy>();
+  for (const { name } of world.servers) {
+    const there = before.get(name);
+    if (!there) return undefined;
+    fleet.set(name, fresh.get(name) ?? there);
+  }
+  return fleet;
 }
 
-interface Taken {
-  gpus: Set<string>;
-  ports: Set<number>;
-  diskGb: number;
-}
+const noPods: readonly ObservedPod[] = [];
 
-function takenOf(world: World): Map<string, Taken> {
-  const byServer = new Map<string, Taken>();
-  function of(server: string): Taken {
-    let taken = byServer.get(server);
-    if (!taken) {
-      taken = { gpus: new Set(), ports: new Set(), diskGb: 0 };
-      byServer.set(server, taken);
+function joined(servers: readonly Server[], { specs, rows, pods }: Parts, world: World): Fleet {
+  const fleet = new Map<string, Occupancy>();
+
+  function at(name: string): Occupancy {
+    let here = fleet.get(name);
+    if (!here) {
+      here = { name, server: undefined, occupants: [], strays: [] };
+      fleet.set(name, here);
     }
-    return taken;
+    return here;
   }
-  function hold(server: string, gpuIds: readonly string[], ports: readonly number[]): void {
-    const taken = of(server);
-    for (const gpuId of gpuIds) taken.gpus.add(gpuId);
-    for (const port of ports) taken.ports.add(port);
+
+  /** The one that something seen on a server belongs to. */
+  function occupantOf(seen: DeploymentLifecycle | ObservedPod): Occupant {
+    const { deploymentId, server } = seen;
+    const here = at(server);
+    const found = find(here, deploymentId);
+    if (found) return found;
+    const owner = world.desired.get(deploymentId) ?? world.lifecycles.get(deploymentId);
+    const home = owner && owner.server !== server ? find(at(owner.server), deploymentId) : undefined;
+    if (home) {
+      here.strays.push(seen);
+      return home;
+    }
+    const occupant = { deploymentId, spec: undefined, row: undefined, pods: noPods, settled: false };
+    here.occupants.push(occupant);
+    return occupant;
   }
-  for (const server of world.servers) if (server.verificationPort) of(server.name).ports.add(server.verificationPort);
-  for (const spec of world.desired.values()) {
-    hold(
-      spec.server,
-      spec.gpuIds,
-      spec.ports.map((mapping) => mapping.nodePort),
-    );
-    of(spec.server).diskGb += spec.diskGb;
+
+  for (const server of servers) fleet.set(server.name, { name: server.name, server, occupants: [], strays: [] });
+  for (const spec of specs.things) {
+    const { deploymentId, server } = spec;
+    at(server).occupants.push({ deploymentId, spec, row: undefined, pods: noPods, settled: false });
   }
-  for (const row of world.lifecycles.values())
-    if (row.goneAt === undefined) hold(row.server, row.gpuIds, row.nodePorts);
-  for (const pod of world.pods) hold(pod.server, pod.gpuIds, pod.nodePorts);
-  return byServer;
+  for (const row of rows.things) occupantOf(row).row = row;
+  for (const pod of pods.things) {
+    const occupant = occupantOf(pod);
+    occupant.pods = occupant.pods === noPods ? [pod] : [...occupant.pods, pod];
+  }
+  for (const here of fleet.values()) settle(here);
+  return fleet;
 }
 
-/** Take GPUs, ports and disk out of a room; undefined (and nothing taken) when they do not fit. */
-export function reserve(
-  room: Room,
-  model: string,
-  gpuCount: number,
-  portCount: number,
-  diskGb: number,
-): { gpuIds: string[]; nodePorts: number[] } | undefined {
-  const free = room.freeGpus.get(model);
-  if (!free || free.length < gpuCount || room.freeDiskGb < diskGb) return undefined;
-  const nodePorts = allocateNodePorts(room.takenPorts, portCount);
-  if (!nodePorts) return undefined;
-  for (const port of nodePorts) room.takenPorts.add(port);
-  room.freeDiskGb -= diskGb;
-  return { gpuIds: free.splice(0, gpuCount), nodePorts };
+function find({ occupants }: Occupancy, deploymentId: string): Occupant | undefined {
+  for (const occupant of occupants) if (occupant.deploymentId === deploymentId) return occupant;
+  return undefined;
+}
+
+/** Nobody on a server is settled while two claim the same GPU, or one that the server does not have. */
+function settle({ server, occupants }: Occupancy): void {
+  const free = new Set(server?.gpus.map(({ gpuId }) => gpuId));
+  for (const { spec } of occupants) for (const gpuId of spec?.gpuIds ?? []) if (!free.delete(gpuId)) return;
+  for (const occupant of occupants) occupant.settled = isSettled(occupant);
+}
+
+function isSettled({ spec, row, pods }: Occupant): boolean {
+  if (!spec || !row || pods.length === 0) return false;
+  if (pods.some(({ phase }) => phase === 'Failed' || phase === 'Succeeded')) return false;
+  if (row.committedAt === undefined || row.runningAt === undefined || row.instanceId === undefined) return false;
+  if (row.verifiedAt === undefined || row.activatedAt === undefined) return false;
+  return row.instanceGoneAt === undefined && row.removedAt === undefined;
 }

@@ -11,6 +11,7 @@ import type { Blocked } from './blocked.ts';
 import { candidatesOf, jobsOf } from './candidates.ts';
 import type { Effect } from './effects.ts';
 import { fieldOf } from './field.ts';
+import { fleetOf } from './fleet.ts';
 import { floorsOf } from './floor.ts';
 import { fill } from './place.ts';
 import { type Allowance, allowanceOf } from './policy.ts';
@@ -63,7 +64,8 @@ export function planOn(
   advice?: Advice,
 ): { planned: Plan; allowance: Allowance } {
   const now = clock.now();
-  const drift = reconcile(world, policy, memory, now);
+  const fleet = fleetOf(world);
+  const drift = reconcile(world, fleet, policy, memory, now);
   const allowance = allowanceOf(world, policy, now);
   const share = capRemovals(drift.removals, world.desired.size, policy);
   const allowed = allowance.admit(share.allowed);
@@ -72,14 +74,15 @@ export function planOn(
   const next = { ...learnt, failures: avoidReverted(learnt.failures, bookkeeping.reverted, now) };
   const rolled = rolledChutes(world);
   const removed = new Set(allowed.map((removal) => removal.spec.deploymentId));
-  const kept = new Map([...world.desired].filter(([deploymentId]) => !removed.has(deploymentId)));
+  const kept = new Map(world.desired);
+  for (const deploymentId of removed) kept.delete(deploymentId);
   const wanted = { ...world, desired: kept };
   const found = [...candidatesOf(wanted, allowance, next, now), ...jobsOf(wanted, allowance, next, now)];
   const candidates = policy.mode === 'paused' ? [] : found;
   if (policy.mode === 'paused') for (const candidate of found) allowance.note('mode', candidate);
   // The rooms still hold what is being removed: its GPUs drain first.
   const floors = floorsOf(candidates, world, advice);
-  const field = candidates.length === 0 ? undefined : fieldOf(world, now, removed, floors, advice);
+  const field = candidates.length === 0 ? undefined : fieldOf(world, fleet, now, removed, floors, advice);
   if (field) allowance.protect(field.spare);
   const context = { world, advice, policy, allowance, memory: next, now, random };
   const placements = field
@@ -220,8 +223,9 @@ function modelOf(world: World, spec: { server: string }): string {
 function rolledChutes(world: World): Set<string> {
   const rolled = new Set<string>();
   for (const row of world.lifecycles.values()) {
+    if (row.removedAt === undefined) continue;
     const current = world.chutes.get(row.chuteId)?.version;
-    if (row.removedAt !== undefined && current !== undefined && row.version !== current) rolled.add(row.chuteId);
+    if (current !== undefined && row.version !== current) rolled.add(row.chuteId);
   }
   return rolled;
 }

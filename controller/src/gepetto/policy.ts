@@ -5,8 +5,8 @@ import type { DeploymentLifecycle, DeploymentSpec } from '../domain/deployment.t
 import type { Policy } from '../domain/policy.ts';
 import type { Server } from '../domain/server.ts';
 import { type Blocked, createBlockedList } from './blocked.ts';
-import { roomOf } from './fleet.ts';
 import type { Removal } from './reconcile.ts';
+import { roomOf } from './room.ts';
 import type { World } from './world.ts';
 
 /** A field of `policy` in miner.yaml that can stand against a launch or a removal. */

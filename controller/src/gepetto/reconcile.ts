@@ -6,6 +6,7 @@ import type { Policy } from '../domain/policy.ts';
 import { type AbsentTwice, effectsOf } from './bookkeeping.ts';
 import { contestedGpus } from './contested.ts';
 import type { Effect } from './effects.ts';
+import type { Fleet } from './fleet.ts';
 import { stated, type Verdict } from './statements.ts';
 import type { PassMemory } from './swap.ts';
 import type { Memory, World } from './world.ts';
@@ -31,7 +32,7 @@ export interface Drift {
   missing: Memory['missing'];
 }
 
-export function reconcile(world: World, policy: Policy, memory: PassMemory, now: number): Drift {
+export function reconcile(world: World, fleet: Fleet, policy: Policy, memory: PassMemory, now: number): Drift {
   const missing = new Map<string, { firstSeenAt: number; snapshotAt: number }>();
 
   function absentTwice(key: string, snapshotAt: number | undefined, since: number): boolean {
@@ -41,22 +42,31 @@ export function reconcile(world: World, policy: Policy, memory: PassMemory, now:
     return seen !== undefined && snapshotAt > seen.snapshotAt;
   }
 
-  const podsOf = Map.groupBy(world.pods, (pod) => pod.deploymentId);
-  const knownServers = new Set([...world.servers.map((server) => server.name), ...world.configuredServers]);
   const waiting = new Set((memory.waiting ?? []).map(({ decision }) => decision.spec.deploymentId));
-  const contested = contestedGpus(world, podsOf, waiting);
   const removals: Removal[] = [];
-  for (const spec of world.desired.values()) {
-    const row = world.lifecycles.get(spec.deploymentId);
-    const pods = podsOf.get(spec.deploymentId) ?? [];
-    const settled = row && !waiting.has(spec.deploymentId);
-    const verdict =
-      stated(world, spec, row, knownServers) ??
-      contested.get(spec.deploymentId) ??
-      (settled ? observed(world, policy, spec, row, pods, now, absentTwice) : undefined);
-    if (verdict) removals.push({ spec, ...verdict });
+  // Nobody said anything about anybody: then who is settled and listed stays.
+  const isQuiet = world.undeployRequests.size + world.goneChutes.size + world.rollingInstances.size === 0;
+  for (const here of fleet.values()) {
+    const contested = contestedGpus(here, waiting);
+    const quiet = isQuiet && (here.server !== undefined || world.configuredServers.has(here.name));
+    for (const { deploymentId, spec, row, pods, settled: calm } of here.occupants) {
+      if (!spec) continue;
+      if (calm && quiet && row && isListed(world, spec.validator, row)) continue;
+      const settled = row && !waiting.has(deploymentId);
+      const verdict =
+        stated(world, spec, row, here) ??
+        contested.get(deploymentId) ??
+        (settled ? observed(world, policy, spec, row, pods, now, absentTwice) : undefined);
+      if (verdict) removals.push({ spec, ...verdict });
+    }
   }
-  return { removals, effects: effectsOf(world, podsOf, now, absentTwice, waiting), missing };
+  return { removals, effects: effectsOf(world, fleet, now, absentTwice, waiting), missing };
+}
+
+/** A feed that was never fetched says nothing. */
+function isListed(world: World, validator: string, { instanceId }: DeploymentLifecycle): boolean {
+  const { instances } = world.feeds.get(validator) ?? {};
+  return instanceId === undefined || !instances || instances.items.has(instanceId);
 }
 
 /** Minutes that a launch may take: more than usual where the image alone needs longer on that line (gepetto.md W19). */
@@ -98,10 +108,10 @@ function observed(
       return { reason: 'launch-stuck', because: `not active after ${minutes} minutes`, inferred: false };
     }
   }
-  const { instances } = world.feeds.get(spec.validator) ?? {};
-  const linkedAt = row.claimedAt ?? since;
-  if (row.instanceId !== undefined && instances && !instances.items.has(row.instanceId)) {
-    if (absentTwice(`instance:${row.instanceId}`, instances.fetchedAt, linkedAt)) {
+  if (!isListed(world, spec.validator, row)) {
+    const linkedAt = row.claimedAt ?? since;
+    const { fetchedAt } = world.feeds.get(spec.validator)?.instances ?? {};
+    if (absentTwice(`instance:${row.instanceId}`, fetchedAt, linkedAt)) {
       const inferred = !isUnlistedWorldwide(world, spec.validator, row);
       const where = inferred ? '' : ', nor among the active instances of all miners';
       return { reason: 'instance-deleted', because: `not in two complete instance lists${where}`, inferred };

@@ -7,9 +7,9 @@ import type { DeployDecision, RemoveDecision } from '../domain/decision.ts';
 import { allocateNodePorts, mapPorts, podPorts } from '../domain/nodeport.ts';
 import type { Policy } from '../domain/policy.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
-import { type Room, reserve, roomOf } from './fleet.ts';
 import type { Plan, Preemption } from './plan.ts';
 import type { Allowance } from './policy.ts';
+import { type Room, reserve, roomOf } from './room.ts';
 import { isBackedOff, pairKey, type World } from './world.ts';
 
 export interface RollOver {
@@ -156,9 +156,10 @@ function inPlace(
     allowance.note(refused, { chute });
     return 'kept';
   }
-  const nodePorts = allocateNodePorts(room.takenPorts, podPorts(chute, false).length);
+  const takenPorts = room.takenPorts();
+  const nodePorts = allocateNodePorts(takenPorts, podPorts(chute, false).length);
   if (!nodePorts) return undefined;
-  for (const port of nodePorts) room.takenPorts.add(port);
+  for (const port of nodePorts) takenPorts.add(port);
   const deploy = decisionFor(chute, room, old.gpuIds.slice(0, chute.gpuCount), nodePorts, old.diskGb, context);
   allowance.take(deploy.spec, [removal], true);
   return deploy;

@@ -1,6 +1,8 @@
 // What somebody said about a deployment: the validator, a person, or the inventory. A statement removes at once and without a cap.
 
 import type { DeploymentLifecycle, DeploymentSpec, RemoveReason } from '../domain/deployment.ts';
+import type { Server } from '../domain/server.ts';
+import type { Occupancy } from './fleet.ts';
 import type { World } from './world.ts';
 
 export interface Verdict {
@@ -19,7 +21,7 @@ export function stated(
   world: World,
   spec: DeploymentSpec,
   row: DeploymentLifecycle | undefined,
-  knownServers: ReadonlySet<string>,
+  { name, server }: Occupancy,
 ): Verdict | undefined {
   const inferred = false;
   if (world.undeployRequests.has(spec.deploymentId)) {
@@ -31,14 +33,14 @@ export function stated(
   }
   const gone = goneOf(world, spec);
   if (gone) return { reason: 'chute-deleted', because: gone, inferred };
-  if (!knownServers.has(spec.server)) {
-    return { reason: 'server-deleted', because: `server ${spec.server} was deleted`, inferred };
+  if (!server && !world.configuredServers.has(name)) {
+    return { reason: 'server-deleted', because: `server ${name} was deleted`, inferred };
   }
-  const lost = goneGpu(world, spec);
+  const lost = goneGpu(spec, server);
   if (lost !== undefined) {
     return {
       reason: 'server-deleted',
-      because: `GPU ${lost} is no longer in the inventory of ${spec.server}`,
+      because: `GPU ${lost} is no longer in the inventory of ${name}`,
       inferred: true,
     };
   }
@@ -65,19 +67,7 @@ function goneOf(world: World, spec: DeploymentSpec): string | undefined {
 }
 
 /** Only a server whose inventory is known can miss a GPU. */
-function goneGpu(world: World, spec: DeploymentSpec): string | undefined {
-  const owned = inventoryOf(world).get(spec.server);
-  if (!owned || owned.size === 0) return undefined;
-  return spec.gpuIds.find((gpuId) => !owned.has(gpuId));
-}
-
-const inventories = new WeakMap<World['servers'], Map<string, ReadonlySet<string>>>();
-
-function inventoryOf({ servers }: World): ReadonlyMap<string, ReadonlySet<string>> {
-  let known = inventories.get(servers);
-  if (!known) {
-    known = new Map(servers.map(({ name, gpus }) => [name, new Set(gpus.map(({ gpuId }) => gpuId))]));
-    inventories.set(servers, known);
-  }
-  return known;
+function goneGpu({ gpuIds }: DeploymentSpec, server: Server | undefined): string | undefined {
+  if (!server || server.gpus.length === 0) return undefined;
+  return gpuIds.find((gpuId) => !server.gpus.some((gpu) => gpu.gpuId === gpuId));
 }
