@@ -135,15 +135,21 @@ function plansOf(worlds: readonly World[]): Plan[] {
 
 /** What chance seldom finds: a spec comes to one server while its row or pod has been on another, or a pod to another than its own. */
 const examples: [Change[][]][] = (
-  [['move-row', 'remove', 'want'], ['move-pod', 'remove', 'forget', 'want'], ['copy-pod']] as const
-).map((all) => [[[], ...all.map((kind) => [{ slot: 1, kind }])]]);
+  [
+    [['move-row'], ['drop-pod'], ['remove'], ['want']],
+    [['move-pod'], ['remove', 'forget'], ['want']],
+    [['copy-pod']],
+  ] as const
+).map((steps) => [[[], ...steps.map((all) => all.map((kind) => ({ slot: 1, kind })))]]);
 
 test('a plan made from what changed since the last one is the plan made from nothing', () => {
   fc.assert(
     fc.property(history, (steps) => {
       const worlds = worldsOf(steps);
       // No object of a copy is known from the plan before.
-      assert.equal(plansOf(worlds), plansOf(worlds.map((world) => structuredClone(world))));
+      const copies = worlds.map((world) => structuredClone(world));
+      assert.equal(worlds.map(fleetOf), copies.map(fleetOf));
+      assert.equal(plansOf(worlds), plansOf(copies));
     }),
     { numRuns: 100, examples },
   );

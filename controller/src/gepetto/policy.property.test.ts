@@ -8,9 +8,9 @@ import type { DeploymentSpec } from '../domain/deployment.ts';
 import { type Policy, policyConfig } from '../domain/policy.ts';
 import { seededRandom } from '../domain/random.ts';
 import * as f from './fixtures.ts';
-import { roomOf } from './fleet.ts';
 import { planOn } from './plan.ts';
 import { type RollOver, rollOver } from './rolling.ts';
+import { roomOf } from './room.ts';
 import { emptyMemory, type World } from './world.ts';
 
 const models = ['h100', 'a6000'];
