@@ -4,9 +4,9 @@
 import type { Chute } from '../domain/chute.ts';
 import type { Policy } from '../domain/policy.ts';
 import { type Obstacle, obstacleOf } from './candidates.ts';
-import { roomOf } from './fleet.ts';
 import type { Plan } from './plan.ts';
 import { allowanceOf } from './policy.ts';
+import { roomOf } from './room.ts';
 import { type Backoff, type Memory, modelKey, pairKey, type World } from './world.ts';
 
 export interface WhyNotInput {
