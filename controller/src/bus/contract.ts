@@ -45,9 +45,9 @@ export function idOf(one: MinerEvent): string {
   return one.type === 'server_deleted' ? one.data.server_id : '';
 }
 
-/** Looks every few ms, for at most 20 s. */
+/** Looks every few ms, for at most a minute: other work may keep the machine busy. */
 export async function until(condition: () => boolean, what: string): Promise<void> {
-  for (const end = Date.now() + 20_000; Date.now() < end; ) {
+  for (const end = Date.now() + 60_000; Date.now() < end; ) {
     if (condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 3));
   }

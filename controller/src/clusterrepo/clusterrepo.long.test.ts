@@ -43,7 +43,7 @@ async function writeSlowly(dir: string): Promise<void> {
   }
 }
 
-/** Child process: fills and empties servers as fast as it can, in small and large batches, until it is killed. */
+/** Child process: fills and empties servers as fast as it can, in small and large batches, until it is killed. A line when it is ready and after each commit. */
 async function writeWildly(dir: string): Promise<void> {
   const locks = { staleMs: 100, waitMs: 5_000 };
   const repo = await openClusterRepo({ ...optionsFor(dir), render: renderChute, locks });
@@ -55,6 +55,7 @@ async function writeWildly(dir: string): Promise<void> {
     await commitSoon(repo, (deployments) =>
       specs.map((spec) => (deployments.has(spec.deploymentId) ? remove(spec) : deploy(spec))),
     );
+    process.stdout.write('committed\n');
   }
 }
 
@@ -116,8 +117,10 @@ test('a writer killed at any moment leaves a valid repository that the next one 
     const child = start('wildly', dir);
     // The first ones die while the repository is being made, the others at work.
     if (round < 4) await sleep(200 + Math.random() * 400);
-    else await new Promise((resolve) => child.stdout?.once('data', resolve));
-    await sleep(round < 4 ? 0 : Math.random() * 600);
+    else
+      for (let lines = round % 3; lines >= 0; lines--)
+        await new Promise((resolve) => child.stdout?.once('data', resolve));
+    await sleep(round < 4 ? 0 : Math.random() * 300);
     child.kill('SIGKILL');
     await exitOf(child);
     if (!existsSync(join(gitdir, 'refs', 'heads', 'live'))) continue;
