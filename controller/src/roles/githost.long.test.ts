@@ -36,6 +36,7 @@ test('while the host is away nothing is launched, it is told since when, and the
     scene.list(first);
     await untilDeployed(scene, 1);
     await scene.host.down();
+    await until(() => scene.repo.health()?.ok === false || undefined, 'it is noticed');
     scene.list(first, second);
     await until(() => scene.held().some((line) => /until git answers/.test(line)) || undefined, 'it is held back');
     const { ok, since = 0, detail } = scene.repo.health() ?? {};
