@@ -36,14 +36,18 @@ export function effectsOf(
       }
     }
   }
-  const byInstance = new Map<string, Occupant>();
   for (const { occupants } of fleet.values()) {
     for (const occupant of occupants) {
-      const { row } = occupant;
-      if (!row) continue;
-      if (row.instanceId !== undefined) byInstance.set(row.instanceId, occupant);
-      if (!occupant.settled) addRowEffects(effects, world, occupant, row, now, claimed);
+      const { row, settled } = occupant;
+      if (row && !settled) addRowEffects(effects, world, occupant, row, now, claimed);
     }
+  }
+  let byInstance: ReadonlyMap<string | undefined, Occupant> | undefined;
+  function withInstance(instanceId: string): Occupant | undefined {
+    byInstance ??= new Map(
+      [...fleet.values()].flatMap(({ occupants }) => occupants.map((one) => [one.row?.instanceId, one])),
+    );
+    return byInstance.get(instanceId);
   }
   let byConfig: ReadonlyMap<string | undefined, DeploymentLifecycle> | undefined;
   function withConfig(configId: string): DeploymentLifecycle | undefined {
@@ -53,7 +57,7 @@ export function effectsOf(
   for (const [validator, { instances }] of world.feeds) {
     for (const instance of instances.items.values()) {
       const { instanceId, configId, chuteId } = instance;
-      const own = byInstance.get(instanceId);
+      const own = withInstance(instanceId);
       if (own?.settled) continue;
       const row = own?.row ?? (configId === undefined ? undefined : withConfig(configId));
       if (!row) {

@@ -3,6 +3,7 @@
 import type { Chute } from '../domain/chute.ts';
 import type { Utilization } from '../domain/ports.ts';
 import { needsLaunchToken } from '../domain/version.ts';
+import { type Fleet, fleetOf } from './fleet.ts';
 import type { Allowance } from './policy.ts';
 import { isBackedOff, type JobOffer, type Memory, type World } from './world.ts';
 
@@ -54,17 +55,29 @@ function takesToken({ chutesVersion }: Chute): boolean {
   return takes;
 }
 
-function countOf(world: World): Map<string, Count> {
+/** A world, who is on its servers, and which deployments this plan removes. */
+interface Staying {
+  world: World;
+  fleet: Fleet;
+  removed: ReadonlySet<string>;
+}
+
+const nothing: ReadonlySet<string> = new Set();
+
+function countOf({ world, fleet, removed }: Staying): Map<string, Count> {
   const counts = new Map<string, Count>();
-  for (const spec of world.desired.values()) {
-    if (spec.jobId !== undefined || spec.version !== world.chutes.get(spec.chuteId)?.version) continue;
-    const count = counts.get(spec.chuteId) ?? { replicas: 0, pending: 0, uncounted: 0 };
-    count.replicas += 1;
-    const activatedAt = world.lifecycles.get(spec.deploymentId)?.activatedAt;
-    const fetchedAt = world.feeds.get(spec.validator)?.utilization.fetchedAt ?? 0;
-    if (activatedAt === undefined) count.pending += 1;
-    if (activatedAt === undefined || activatedAt > fetchedAt) count.uncounted += 1;
-    counts.set(spec.chuteId, count);
+  for (const { occupants } of fleet.values()) {
+    for (const { deploymentId, spec, row } of occupants) {
+      if (!spec || spec.jobId !== undefined || spec.version !== world.chutes.get(spec.chuteId)?.version) continue;
+      if (removed.has(deploymentId)) continue;
+      const count = counts.get(spec.chuteId) ?? { replicas: 0, pending: 0, uncounted: 0 };
+      if (count.replicas === 0) counts.set(spec.chuteId, count);
+      count.replicas += 1;
+      const activatedAt = row?.activatedAt;
+      const fetchedAt = world.feeds.get(spec.validator)?.utilization.fetchedAt ?? 0;
+      if (activatedAt === undefined) count.pending += 1;
+      if (activatedAt === undefined || activatedAt > fetchedAt) count.uncounted += 1;
+    }
   }
   return counts;
 }
@@ -110,11 +123,15 @@ export function obstacleOf(chute: Chute, world: World, memory: Memory, now: numb
   const utilization = utilizationOf(chute, world);
   const barred = barredBy(chute, world, memory, now, utilization);
   if (barred) return barred;
-  return roomFor(utilization, countOf(world).get(chute.chuteId) ?? none) > 0 ? undefined : 'full';
+  return roomFor(utilization, countOf({ world, fleet: fleetOf(world), removed: nothing }).get(chute.chuteId) ?? none) >
+    0
+    ? undefined
+    : 'full';
 }
 
-export function candidatesOf(world: World, allowance: Allowance, memory: Memory, now: number): Candidate[] {
-  const counts = countOf(world);
+export function candidatesOf(staying: Staying, allowance: Allowance, memory: Memory, now: number): Candidate[] {
+  const { world } = staying;
+  const counts = countOf(staying);
   const candidates: Candidate[] = [];
   for (const chute of world.chutes.values()) {
     const utilization = utilizationOf(chute, world);
@@ -147,11 +164,14 @@ export function candidatesOf(world: World, allowance: Allowance, memory: Memory,
 }
 
 /** Rentals that may still be asked for: each has one attempt only (gepetto.md 6). */
-export function jobsOf(world: World, allowance: Allowance, memory: Memory, now: number): Candidate[] {
+export function jobsOf({ world, removed }: Staying, allowance: Allowance, memory: Memory, now: number): Candidate[] {
+  if (!world.jobs?.size) return [];
   const taken = new Set<string>();
-  for (const spec of world.desired.values()) if (spec.jobId !== undefined) taken.add(spec.jobId);
+  for (const { deploymentId, jobId } of world.desired.values()) {
+    if (jobId !== undefined && !removed.has(deploymentId)) taken.add(jobId);
+  }
   const candidates: Candidate[] = [];
-  for (const job of world.jobs?.values() ?? []) {
+  for (const job of world.jobs.values()) {
     const chute = world.chutes.get(job.chuteId);
     if (!chute || chute.disabled || world.goneChutes.has(job.chuteId)) continue;
     if (job.attempted || taken.has(job.jobId) || job.excluded.includes(world.hotkey)) continue;

@@ -111,11 +111,16 @@ export function fieldOf(
   now: number,
   leaving: ReadonlySet<string>,
   floors: ReadonlyMap<string, number>,
+  candidates: readonly { chute: Chute }[],
   advice?: Advice,
 ): Field {
+  const kinds = new Set(candidates.flatMap(({ chute }) => kindsOf(chute).map(({ kind }) => kind)));
+  function isWanted(occupancy: Occupancy, server: Server): boolean {
+    return layoutOf(occupancy, server).models.some((model) => kinds.has(kindKey(server.validator, server.tee, model)));
+  }
   const sites: Site[] = [];
   const byKind = new Map<string, Site[]>();
-  for (const [name, room] of roomOf(world, fleet)) {
+  for (const [name, room] of roomOf(world, fleet, isWanted)) {
     const occupancy = fleet.get(name);
     if (!occupancy) continue;
     const facts = world.sites?.get(name);
@@ -146,7 +151,8 @@ export function fieldOf(
       if (same) same.push(site);
       else byKind.set(kind, [site]);
     }
-    for (const [i, { spec, row }] of occupancy.occupants.entries()) {
+    for (let i = 0; i < places.length; i++) {
+      const { spec, row } = occupancy.occupants[i] ?? {};
       if (!spec || leaving.has(spec.deploymentId)) continue;
       const site = here[places[i] ?? -1];
       if (!site) continue;

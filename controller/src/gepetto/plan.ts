@@ -74,15 +74,13 @@ export function planOn(
   const next = { ...learnt, failures: avoidReverted(learnt.failures, bookkeeping.reverted, now) };
   const rolled = rolledChutes(world);
   const removed = new Set(allowed.map((removal) => removal.spec.deploymentId));
-  const kept = new Map(world.desired);
-  for (const deploymentId of removed) kept.delete(deploymentId);
-  const wanted = { ...world, desired: kept };
-  const found = [...candidatesOf(wanted, allowance, next, now), ...jobsOf(wanted, allowance, next, now)];
+  const staying = { world, fleet, removed };
+  const found = [...candidatesOf(staying, allowance, next, now), ...jobsOf(staying, allowance, next, now)];
   const candidates = policy.mode === 'paused' ? [] : found;
   if (policy.mode === 'paused') for (const candidate of found) allowance.note('mode', candidate);
   // The rooms still hold what is being removed: its GPUs drain first.
   const floors = floorsOf(candidates, world, advice);
-  const field = candidates.length === 0 ? undefined : fieldOf(world, fleet, now, removed, floors, advice);
+  const field = candidates.length === 0 ? undefined : fieldOf(world, fleet, now, removed, floors, candidates, advice);
   if (field) allowance.protect(field.spare);
   const context = { world, advice, policy, allowance, memory: next, now, random };
   const placements = field

@@ -21,12 +21,17 @@ export interface Room {
  * Room by server name; servers that may not take anything (locked, not healthy) are left out. So is one without a file on `main`: it is
  * still being added, and the GPU verification holds its GPUs.
  */
-export function roomOf(world: World, fleet: Fleet = fleetOf(world)): Map<string, Room> {
+export function roomOf(
+  world: World,
+  fleet: Fleet = fleetOf(world),
+  isWanted: (here: Occupancy, server: Server) => boolean = () => true,
+): Map<string, Room> {
   const rooms = new Map<string, Room>();
   for (const here of fleet.values()) {
     const { name, server } = here;
     if (!server || server.locked || !world.configuredServers.has(name)) continue;
     if (world.health.get(name)?.state !== 'healthy') continue;
+    if (!isWanted(here, server)) continue;
     let ports: Set<number> | undefined;
     rooms.set(name, {
       server,
