@@ -128,6 +128,3 @@ export function the(objects: readonly Manifest[], kind: string, name: string, pa
     throw new Error(`${found.length} objects are ${kind} ${name} in ${path || 'the tree'}`);
   return only;
 }
-
-/** `node-exporter` and the cache cleaner work on the host itself. */
-export const onTheHost = new Set(['cache-cleaner', 'node-exporter']);

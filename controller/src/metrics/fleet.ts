@@ -1,4 +1,5 @@
-// Counts of what there is: deployments by state, GPUs by model and state. Pure.
+// Figures of what there is: deployments by state, GPUs by model and state, what they cost, how long launches take. Pure but for the steps
+// that were told already.
 
 import type { DeploymentLifecycle } from '../domain/deployment.ts';
 import { type DeploymentPhase, phaseOf } from '../domain/phase.ts';
@@ -54,4 +55,54 @@ export function countGpus(servers: readonly Server[], rows: readonly DeploymentL
     }
   }
   return [...counts.values()];
+}
+
+/** USD per hour: of all GPUs, and of those that deployments hold. */
+export function costs(servers: readonly Server[], rows: readonly DeploymentLifecycle[]): { all: number; held: number } {
+  const taken = new Set(rows.flatMap((row) => (phaseOf(row) === 'gone' ? [] : row.gpuIds)));
+  let all = 0;
+  let held = 0;
+  for (const { gpus, hourlyCost } of servers) {
+    all += gpus.length * hourlyCost;
+    held += gpus.filter(({ gpuId }) => taken.has(gpuId)).length * hourlyCost;
+  }
+  return { all, held };
+}
+
+/** Of deployments that are meant to become active and never were; 0 without any. */
+export function oldestLaunchMs(rows: readonly DeploymentLifecycle[], now: number): number {
+  const waiting = rows.filter((row) => row.activatedAt === undefined && row.removedAt === undefined);
+  const planned = waiting.filter((row) => row.goneAt === undefined).map(({ plannedAt }) => plannedAt);
+  return planned.reduce((oldest, at) => Math.max(oldest, now - at), 0);
+}
+
+export interface StepTaken {
+  step: 'committed' | 'running' | 'active';
+  /** Since the plan. */
+  ms: number;
+}
+
+const steps = [
+  ['committed', 'committedAt'],
+  ['running', 'runningAt'],
+  ['active', 'activatedAt'],
+] as const;
+
+/** Each step that was taken at `startedAt` (ms) or later, once, when it is first seen. */
+export function createSteps(startedAt: number): (rows: readonly DeploymentLifecycle[]) => StepTaken[] {
+  let known = new Set<string>();
+  return (rows) => {
+    const seen = new Set<string>();
+    const taken: StepTaken[] = [];
+    for (const row of rows)
+      for (const [step, field] of steps) {
+        const at = row[field];
+        if (at === undefined || at < startedAt) continue;
+        const key = `${row.deploymentId} ${step}`;
+        seen.add(key);
+        if (!known.has(key)) taken.push({ step, ms: Math.max(0, at - row.plannedAt) });
+      }
+    known = seen;
+    return taken;
+  };
 }

@@ -169,6 +169,53 @@ test('the fleet is read once for both of its gauges', async () => {
   assert.is(reads, 1);
 });
 
+test('what GPUs cost, the ceiling, servers, members and the oldest launch are told', async () => {
+  const own = { ...server(['g1', true], ['g2', true]), hourlyCost: 1.5 };
+  const metrics = metricsWith({
+    fleet: async () => ({
+      servers: [own, { ...server(['g3', true]), hourlyCost: 2, locked: true }],
+      lifecycles: [
+        row('a', ['g1'], { plannedAt: now - 60_000 }),
+        row('b', ['g3'], { plannedAt: now - 90_000, activatedAt: 2, goneAt: 3 }),
+      ],
+    }),
+    members: () => [
+      { server: 'gpu-01', state: 'healthy' },
+      { server: 'gpu-02', state: 'unknown' },
+    ],
+    costCeiling: () => 12,
+  });
+  const text = await metrics.expose();
+  for (const line of [
+    'miner_gpu_cost_usd_per_hour{use="all"} 5',
+    'miner_gpu_cost_usd_per_hour{use="held"} 1.5',
+    'miner_cost_ceiling_usd_per_hour 12',
+    'miner_servers{state="open"} 1',
+    'miner_servers{state="locked"} 1',
+    'miner_member_up{server="gpu-01"} 1',
+    'miner_member_up{server="gpu-02"} 0',
+    'miner_oldest_launch_age_seconds 60',
+  ])
+    assert.match(text, `${line}\n`);
+  assert.equal(await samples(metricsWith({ costCeiling: () => null }), 'miner_cost_ceiling'), []);
+});
+
+test('each step of a launch is told once, and none from before the start', async () => {
+  const lifecycles = [
+    row('old', [], { plannedAt: now - 9_000, committedAt: now - 8_000 }),
+    row('new', [], { plannedAt: now - 500, committedAt: now, activatedAt: now + 1_500 }),
+  ];
+  const metrics = metricsWith({ fleet: async () => ({ servers: [], lifecycles }) });
+  await metrics.expose();
+  const lines = await samples(metrics, 'miner_deployment_step_seconds_');
+  for (const line of [
+    'miner_deployment_step_seconds_count{step="committed"} 1',
+    'miner_deployment_step_seconds_sum{step="committed"} 0.5',
+    'miner_deployment_step_seconds_sum{step="active"} 2',
+  ])
+    assert.ok(lines.includes(line), line);
+});
+
 test('figures of the process are there unless they are not wanted, on the registry that was given', async () => {
   const registry = new Registry();
   assert.match(await createMetrics({ registry }).expose(), 'process_resident_memory_bytes ');

@@ -4,10 +4,10 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import type { Decision } from '../domain/decision.ts';
-import type { DeploymentLifecycle } from '../domain/deployment.ts';
+import type { DeploymentLifecycle, MemberHealth } from '../domain/deployment.ts';
 import { eventReasons } from '../domain/event.ts';
 import type { Server } from '../domain/server.ts';
-import { countDeployments, countGpus } from './fleet.ts';
+import { costs, countDeployments, countGpus, createSteps, oldestLaunchMs } from './fleet.ts';
 
 /** Where the gauges come from; those without a source have no series. */
 export interface MetricsSources {
@@ -18,6 +18,9 @@ export interface MetricsSources {
   /** Parts the miner depends on: store, redis, … */
   parts?(): Promise<readonly { part: string; ok: boolean }[]>;
   fleet?(): Promise<{ servers: readonly Server[]; lifecycles: readonly DeploymentLifecycle[] }>;
+  members?(): Iterable<{ server: string; state: MemberHealth['state'] }>;
+  /** USD per hour that the policy in force allows; null: no ceiling. */
+  costCeiling?(): number | null;
 }
 
 export interface MetricsOptions {
@@ -103,6 +106,28 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   const deployments = gauge('miner_deployments', 'Deployments that are not gone.', ['state']);
   const gpus = gauge('miner_gpus', 'GPUs in the inventory.', ['model', 'state']);
 
+  const serverCount = gauge('miner_servers', 'Servers in the inventory.', ['state']);
+  const cost = gauge('miner_gpu_cost_usd_per_hour', "What GPUs cost at their servers' hourlyCost.", ['use']);
+  const oldest = gauge(
+    'miner_oldest_launch_age_seconds',
+    'Age of the oldest deployment that was never active; 0: none.',
+    [],
+  );
+  const steps = new Histogram({
+    name: 'miner_deployment_step_seconds',
+    help: 'Time from the plan of a deployment to a step: committed (pushed), running, active.',
+    labelNames: ['step'],
+    buckets: [0.1, 0.25, 0.5, 1, 2.5, 5, 15, 60, 300, 900, 1800, 3600],
+    registers,
+  });
+  const newSteps = createSteps(startedAt);
+  const memberUp = gauge('miner_member_up', '1 while the watch on a GPU server is healthy.', ['server']);
+  const ceiling = gauge(
+    'miner_cost_ceiling_usd_per_hour',
+    'Ceiling of the policy in force; none if there is none.',
+    [],
+  );
+
   // Each forgets what it said before, so that what is gone leaves no series behind.
   const readers: Record<keyof MetricsSources, { gauges: Gauge[]; read(): Promise<void> }> = {
     feeds: {
@@ -129,7 +154,7 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
       },
     },
     fleet: {
-      gauges: [deployments, gpus],
+      gauges: [deployments, gpus, serverCount, cost, oldest],
       async read() {
         const fleet = await sources.fleet?.();
         if (!fleet) return;
@@ -137,6 +162,30 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
         gpus.reset();
         for (const { model, state, count } of countGpus(fleet.servers, fleet.lifecycles))
           gpus.set({ model, state }, count);
+        const locked = fleet.servers.filter((server) => server.locked).length;
+        serverCount.set({ state: 'locked' }, locked);
+        serverCount.set({ state: 'open' }, fleet.servers.length - locked);
+        const { all, held } = costs(fleet.servers, fleet.lifecycles);
+        cost.set({ use: 'all' }, all);
+        cost.set({ use: 'held' }, held);
+        oldest.set(oldestLaunchMs(fleet.lifecycles, clock.now()) / 1000);
+        for (const { step, ms } of newSteps(fleet.lifecycles)) steps.observe({ step }, ms / 1000);
+      },
+    },
+    members: {
+      gauges: [memberUp],
+      async read() {
+        memberUp.reset();
+        for (const { server, state } of sources.members?.() ?? [])
+          memberUp.set({ server }, Number(state === 'healthy'));
+      },
+    },
+    costCeiling: {
+      gauges: [ceiling],
+      async read() {
+        ceiling.remove();
+        const usd = sources.costCeiling?.() ?? null;
+        if (usd !== null) ceiling.set(usd);
       },
     },
   };

@@ -6,7 +6,8 @@ import { createApi } from '../api/server.ts';
 import type { BusHealth } from '../bus/redis.ts';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
-import type { ClusterRepo, ControllerLink, EventBus, PassReport, Store } from '../domain/ports.ts';
+import { type PolicyConfig, policyAt } from '../domain/policy.ts';
+import type { ClusterRepo, ControllerLink, EventBus, Members, PassReport, Store } from '../domain/ports.ts';
 import { systemRandom } from '../domain/random.ts';
 import { decisionsOf, plan } from '../gepetto/plan.ts';
 import type { PassMemory } from '../gepetto/swap.ts';
@@ -75,7 +76,14 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
   members.onChange(changed);
   const main = await repo.readLastGoodMain();
   const metrics: Metrics = createMetrics({
-    sources: metricSources({ store, ready: () => ready(), validators: () => validators }),
+    sources: metricSources({
+      store,
+      clock,
+      ready: () => ready(),
+      validators: () => validators,
+      members,
+      policy: () => look.main().config.policy,
+    }),
     clock,
   });
   const bus: EventBus = {
@@ -275,9 +283,12 @@ interface SourceParts {
   store: Pick<Store, 'servers' | 'lifecycles'>;
   ready: NonNullable<MetricsSources['parts']>;
   validators(): Validators;
+  members: Pick<Members, 'observe'>;
+  policy(): PolicyConfig;
+  clock: Clock;
 }
 
-function metricSources({ store, ready, validators }: SourceParts): MetricsSources {
+function metricSources({ store, ready, validators, members, policy, clock }: SourceParts): MetricsSources {
   return {
     *feeds() {
       for (const [validator, feeds] of validators().feeds())
@@ -288,5 +299,9 @@ function metricSources({ store, ready, validators }: SourceParts): MetricsSource
     },
     parts: ready,
     fleet: async () => ({ servers: await store.servers(), lifecycles: await store.lifecycles() }),
+    *members() {
+      for (const [server, { state }] of members.observe().health) yield { server, state };
+    },
+    costCeiling: () => policyAt(policy(), clock.now()).costCeiling,
   };
 }

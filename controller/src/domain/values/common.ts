@@ -88,6 +88,11 @@ export function secretKey(name: string, key: string, content: string) {
     .prefault({})
     .describe(content);
 }
+
+/** A Secret whose keys are fixed. */
+export function secretName(name: string, content: string) {
+  return z.string().regex(objectName, 'must be the name of a Secret').default(name).describe(content);
+}
 export type SecretKey = z.infer<ReturnType<typeof secretKey>>;
 
 /** Where data are kept. */

@@ -31,6 +31,7 @@ export const imageValues = z
       'registry.k8s.io/kube-state-metrics/kube-state-metrics:v2.15.0',
       'Metrics of Kubernetes objects.',
     ),
+    dcgmExporter: image('nvcr.io/nvidia/k8s/dcgm-exporter:4.2.3-4.1.3-ubuntu22.04', 'Metrics of GPUs.'),
     nodeExporter: image('quay.io/prometheus/node-exporter:v1.9.1', 'Metrics of machines.'),
   })
   .prefault({})

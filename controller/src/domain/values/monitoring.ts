@@ -1,7 +1,7 @@
 // Section `monitoring`: Prometheus, Grafana and what they need.
 
 import { z } from 'zod';
-import { nodePort, placement, resources, secretKey, storage } from './common.ts';
+import { nodePort, placement, resources, secretKey, secretName, storage } from './common.ts';
 
 const seconds = z.string().regex(/^\d+(s|m|h|d)$/, 'must be a duration such as 15s, 1m or 15d');
 
@@ -23,6 +23,10 @@ export const monitoringValues = z
         nodePort: nodePort(30090).describe(
           'Node port of Prometheus on every GPU server; reached with a password only.',
         ),
+        web: secretName(
+          'prometheus-web',
+          'Secret on every GPU server: tls.crt, tls.key, and web.yml with the bcrypt hash of the password.',
+        ),
         retention: seconds.default('2h').describe('How long series are kept on a GPU server.'),
         resources: resources({ cpu: '100m', memory: '512Mi' }, { cpu: '1', memory: '1Gi' }),
       })
@@ -32,6 +36,7 @@ export const monitoringValues = z
       .strictObject({
         scrapeInterval: seconds.default('15s').describe('How often each GPU server is asked.'),
         credentials: secretKey('federation', 'password', 'Password for the Prometheus of GPU servers.'),
+        authority: secretKey('federation', 'ca.crt', 'Authority that signed their certificate.'),
         match: z.array(z.string().min(1)).default([]).describe('More series to fetch from GPU servers, as selectors.'),
       })
       .prefault({})
