@@ -93,6 +93,13 @@ test('people may look with the kubeconfig of the miner, unless that is switched 
     for (const { verbs } of rules) for (const verb of verbs) assert.ok(['get', 'list', 'watch'].includes(verb), verb);
 });
 
+/** The cluster that a file is for. */
+const placeOf = ({ path }: { path: string }) =>
+  path
+    .split('/')
+    .slice(0, path.startsWith('members/') ? 2 : 1)
+    .join('/');
+
 test('every binding names a role and an account that are rendered', () => {
   const objects = objectsOf();
   for (const { kind, path, metadata, roleRef, subjects = [] } of objects.filter(({ kind }) =>
@@ -102,6 +109,7 @@ test('every binding names a role and an account that are rendered', () => {
       (one) =>
         one.kind === roleRef?.kind &&
         one.metadata.name === roleRef.name &&
+        placeOf(one) === placeOf({ path }) &&
         one.metadata.namespace === metadata.namespace,
     );
     assert.is(roles.length, 1, `${kind} ${metadata.name}`);

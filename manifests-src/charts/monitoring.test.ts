@@ -80,8 +80,7 @@ test('D11 the data source of Grafana is a Service that exists, at a port that it
   const { hostname, port } = new URL(source?.url ?? '');
   const service = the(objects, 'Service', hostname, control);
   assert.is(service.spec.ports?.[0]?.port, Number(port || 80));
-  for (const { panels } of dashboards)
-    for (const { datasource } of panels) assert.is(datasource.uid, source?.uid);
+  for (const { panels } of dashboards) for (const { datasource } of panels) assert.is(datasource.uid, source?.uid);
 });
 
 test('D26 a new server, rule or dashboard replaces the pod that reads it', () => {

@@ -137,7 +137,9 @@ export class ControlPrometheus extends Construct {
                   items: [{ key: federation.credentials.key, path: 'password' }],
                 },
               },
-              { secret: { name: federation.authority.name, items: [{ key: federation.authority.key, path: 'ca.crt' }] } },
+              {
+                secret: { name: federation.authority.name, items: [{ key: federation.authority.key, path: 'ca.crt' }] },
+              },
             ],
           },
         },
@@ -152,7 +154,9 @@ export class ControlPrometheus extends Construct {
       name,
       namespace,
       selector: { matchLabels: labels },
-      ingress: [{ from: [pods(labelsOf('grafana')), pods(labelsOf('audit-exporter'), chutesNamespace)], ports: tcp(port) }],
+      ingress: [
+        { from: [pods(labelsOf('grafana')), pods(labelsOf('audit-exporter'), chutesNamespace)], ports: tcp(port) },
+      ],
       // Pods of three namespaces at ports they name, kubelets, GPU servers anywhere.
       egress: [toDns, toAnywhere([443, 65_535])],
     });

@@ -25,7 +25,8 @@ function promtool(...args: string[]): string {
 }
 
 const rules = write('rules.json', alertRules);
-const inputs = (series: Record<string, string>) => Object.entries(series).map(([series, values]) => ({ series, values }));
+const inputs = (series: Record<string, string>) =>
+  Object.entries(series).map(([series, values]) => ({ series, values }));
 
 test('promtool accepts the rules', () => {
   assert.match(promtool('check', 'rules', rules), `${alerts.length} rules found`);
@@ -39,7 +40,10 @@ function withoutDiscovery(config: object): object {
 test('promtool accepts the configuration of the control cluster and of a GPU server', () => {
   const servers = [...serversNamed('gpu-01', 'gpu-02').values()];
   for (const config of [controlScrapes(configWith(), servers), memberScrapes(configWith())])
-    assert.match(promtool('check', 'config', '--syntax-only', write('config.json', withoutDiscovery(config))), 'SUCCESS');
+    assert.match(
+      promtool('check', 'config', '--syntax-only', write('config.json', withoutDiscovery(config))),
+      'SUCCESS',
+    );
 });
 
 for (const { name, severity, summary, example } of alerts) {

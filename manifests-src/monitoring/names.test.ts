@@ -53,7 +53,9 @@ test('every series of a dashboard exists', async () => {
 test('no foreign series is fetched in vain', () => {
   const used = new Set([
     ...alerts.flatMap(({ expr }) => seriesIn(expr)),
-    ...dashboards.flatMap(({ panels }) => panels.flatMap(({ targets }) => targets.flatMap(({ expr }) => seriesIn(expr)))),
+    ...dashboards.flatMap(({ panels }) =>
+      panels.flatMap(({ targets }) => targets.flatMap(({ expr }) => seriesIn(expr))),
+    ),
   ]);
   for (const series of [...serverSeries, ...controlSeries]) assert.ok(used.has(series), series);
 });

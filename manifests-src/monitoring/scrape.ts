@@ -61,11 +61,15 @@ export function memberScrapes({ monitoring }: MinerConfig): object {
     global: { scrape_interval: monitoring.scrapeInterval, evaluation_interval: monitoring.scrapeInterval },
     scrape_configs: [
       {
-        ...podsOf('chutes', [chutesNamespace], [
-          ...annotated,
-          // The audit report goes by chutes_deployment_id.
-          { action: 'labelmap', regex: '__meta_kubernetes_pod_label_(.+)' },
-        ]),
+        ...podsOf(
+          'chutes',
+          [chutesNamespace],
+          [
+            ...annotated,
+            // The audit report goes by chutes_deployment_id.
+            { action: 'labelmap', regex: '__meta_kubernetes_pod_label_(.+)' },
+          ],
+        ),
         // Others' code: it speaks of invocations and of nothing else.
         sample_limit: 5000,
         metric_relabel_configs: [{ source_labels: ['__name__'], action: 'keep', regex: chuteSeries.join('|') }],
@@ -91,14 +95,18 @@ export function controlScrapes({ monitoring, argocd }: MinerConfig, servers: rea
     scrape_configs: [
       podsOf('miner', [chutesNamespace]),
       podsOf('parts', [monitoringNamespace]),
-      podsOf('argocd', [argocd.namespace], [
-        { source_labels: ['__meta_kubernetes_pod_container_port_name'], action: 'keep', regex: 'metrics' },
-        {
-          source_labels: ['__meta_kubernetes_pod_label_app_kubernetes_io_name'],
-          action: 'keep',
-          regex: 'argocd-application-controller',
-        },
-      ]),
+      podsOf(
+        'argocd',
+        [argocd.namespace],
+        [
+          { source_labels: ['__meta_kubernetes_pod_container_port_name'], action: 'keep', regex: 'metrics' },
+          {
+            source_labels: ['__meta_kubernetes_pod_label_app_kubernetes_io_name'],
+            action: 'keep',
+            regex: 'argocd-application-controller',
+          },
+        ],
+      ),
       ...kubelets,
       {
         job_name: 'federate',

@@ -15,22 +15,25 @@ import { registryValues } from './values/registry.ts';
 import { secretValues } from './values/secrets.ts';
 import { agentValues, auditValues, controllerValues, gepettoValues } from './values/workloads.ts';
 
-const hotkey = z.string().regex(/^[1-9A-HJ-NP-Za-km-z]{47,48}$/, 'must be an ss58 address');
+const hotkey = z
+  .string()
+  .regex(/^[1-9A-HJ-NP-Za-km-z]{47,48}$/, 'must be an ss58 address')
+  .describe('An ss58 address.');
 const url = (schemes: string) => z.string().regex(new RegExp(`^(${schemes})://[^\\s/]+`), `must be a URL (${schemes})`);
 
 export const validatorConfig = z.strictObject({
   hotkey,
-  registry: z.string().min(1),
-  api: url('https?'),
-  socket: url('wss?|https?'),
+  registry: z.string().min(1).describe('Host, and port if it is not 443, of its image registry.'),
+  api: url('https?').describe('Its API.'),
+  socket: url('wss?|https?').describe('Its event socket.'),
 });
 export type ValidatorConfig = z.infer<typeof validatorConfig>;
 
 export const minerConfig = z.strictObject({
   /** The miner's hotkey address; must be that of the hotkey file the controller runs with. */
   hotkey,
-  validators: z.array(validatorConfig).min(1),
-  policy: policyConfig.prefault({}),
+  validators: z.array(validatorConfig).min(1).describe('Validators that are worked for.'),
+  policy: policyConfig.prefault({}).describe('What Gepetto may do.'),
   registry: registryValues,
   cache: cacheValues,
   images: imageValues,
@@ -44,23 +47,25 @@ export const minerConfig = z.strictObject({
   git: gitValues,
   argocd: argocdValues,
   monitoring: monitoringValues,
-  /** Seconds a chute gets to shut down. */
-  shutdownSeconds: z.int().min(0).max(600).default(180),
+  shutdownSeconds: z.int().min(0).max(600).default(180).describe('Seconds a chute gets to shut down.'),
 });
 export type MinerConfig = z.infer<typeof minerConfig>;
 
 export const serverConfig = z.strictObject({
-  /** Node name, kubeconfig context and file name in one. */
-  name: z.string().refine(isServerName, 'must be lower-case letters, digits and dashes, at most 63 characters'),
-  validator: hotkey,
-  /** USD per GPU and hour. */
-  hourlyCost: z.number().min(0).max(1000),
-  gpuShortRef: z.string().regex(/^[a-z0-9_]+$/, 'must be a short ref such as h100_sxm'),
-  agentApi: url('https?'),
-  locked: z.boolean().default(false),
-  /** What it downloads at, Mbit/s, and reads from its disk, GB/s; estimated where nobody says. */
-  netMbps: z.number().positive().optional(),
-  diskReadGbps: z.number().positive().optional(),
+  name: z
+    .string()
+    .refine(isServerName, 'must be lower-case letters, digits and dashes, at most 63 characters')
+    .describe('Node name, kubeconfig context and file name in one.'),
+  validator: hotkey.describe('Validator it works for, by hotkey.'),
+  hourlyCost: z.number().min(0).max(1000).describe('USD per GPU and hour.'),
+  gpuShortRef: z
+    .string()
+    .regex(/^[a-z0-9_]+$/, 'must be a short ref such as h100_sxm')
+    .describe('Model of its GPUs, as the validator names it.'),
+  agentApi: url('https?').describe('URL of its agent; its Prometheus has the same host.'),
+  locked: z.boolean().default(false).describe('Nothing new is deployed on it.'),
+  netMbps: z.number().positive().optional().describe('What it downloads at, Mbit/s; estimated if left out.'),
+  diskReadGbps: z.number().positive().optional().describe('What it reads from its disk, GB/s; estimated if left out.'),
   cache: serverCacheValues,
 });
 export type ServerConfig = z.infer<typeof serverConfig>;

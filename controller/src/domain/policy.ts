@@ -11,80 +11,105 @@ const gpuModel = z.string().regex(/^[a-z0-9_]+$/, 'must be a short ref such as h
 const gpus = z.int().min(0).max(1_000_000);
 const count = z.int().min(0).max(1_000_000);
 
-/** GPUs kept free. Those on servers that take nothing (locked, not healthy) do not count as free. */
+const reserveMeaning = 'GPUs kept free. Those on servers that take nothing (locked, not healthy) do not count as free.';
 const reserve = z.strictObject({
-  /** Over all models. */
-  total: gpus.default(0),
-  /** By model: the validator's short ref. */
-  models: z.record(gpuModel, gpus).default({}),
+  total: gpus.default(0).describe('Over all models.'),
+  models: z.record(gpuModel, gpus).default({}).describe("By model: the validator's short ref."),
 });
 
 const chutePolicy = z.strictObject({
-  /** The servers it may be deployed on; null: all. */
-  servers: z.array(serverName).min(1).nullable().default(null),
-  /** Own instances that are placed before everything else on free GPUs, and never swapped out. They displace only what pays less. */
-  minimum: count.default(0),
-  /** Own instances at most, rentals and older versions included; null: as many as pay. */
-  maximum: count.nullable().default(null),
+  servers: z
+    .array(serverName)
+    .min(1)
+    .nullable()
+    .default(null)
+    .describe('The servers it may be deployed on; null: all.'),
+  minimum: count
+    .default(0)
+    .describe(
+      'Own instances that are placed before everything else on free GPUs, and never swapped out. They displace only what pays less.',
+    ),
+  maximum: count
+    .nullable()
+    .default(null)
+    .describe('Own instances at most, rentals and older versions included; null: as many as pay.'),
 });
 
 const serverPolicy = z.strictObject({
-  /** The only chutes that are deployed on it; null: all. */
-  allowChutes: z.array(chuteId).nullable().default(null),
-  /** Chutes that are never deployed on it. */
-  denyChutes: z.array(chuteId).default([]),
-  /** Deployments on it at most; null: as many as fit. */
-  maximum: count.nullable().default(null),
+  allowChutes: z
+    .array(chuteId)
+    .nullable()
+    .default(null)
+    .describe('The only chutes that are deployed on it; null: all.'),
+  denyChutes: z.array(chuteId).default([]).describe('Chutes that are never deployed on it.'),
+  maximum: count.nullable().default(null).describe('Deployments on it at most; null: as many as fit.'),
 });
 
 /** What a schedule may change for some hours. */
 const changeable = {
-  /**
-   * `paused`: nothing is deployed, removals go on. `dry-run`: nothing at all is done; what would be done is committed to branch `proposed`.
-   */
-  mode: z.enum(['active', 'paused', 'dry-run']),
-  /** USD per hour of all GPUs that deployments hold, at the servers' hourlyCost; null: no ceiling. */
-  costCeiling: z.number().min(0).nullable(),
-  /** The only chutes that are deployed; null: all. */
-  allowChutes: z.array(chuteId).min(1).nullable(),
-  /** Chutes that are never deployed. */
-  denyChutes: z.array(chuteId),
-  reserve,
+  mode: z
+    .enum(['active', 'paused', 'dry-run'])
+    .describe(
+      'paused: nothing is deployed, removals go on. dry-run: nothing is done; what would be done is committed to branch proposed.',
+    ),
+  costCeiling: z
+    .number()
+    .min(0)
+    .nullable()
+    .describe("USD per hour of all GPUs that deployments hold, at the servers' hourlyCost; null: no ceiling."),
+  allowChutes: z.array(chuteId).min(1).nullable().describe('The only chutes that are deployed; null: all.'),
+  denyChutes: z.array(chuteId).describe('Chutes that are never deployed.'),
+  reserve: reserve.describe(reserveMeaning),
 };
 
 const base = z.strictObject({
   mode: changeable.mode.default('active'),
-  /** USD per GPU-hour used for a server whose cost is 0, so that value stays finite. */
-  minimumHourlyCost: z.number().positive().default(0.01),
-  /** Launch tokens asked for per pass. */
-  launchesPerPass: z.int().min(1).max(1000).default(64),
-  /** Minutes after which a launch without an instance is given up. */
-  stuckLaunchMinutes: z.number().min(5).max(180).default(30),
-  /** At most this share of all deployments is removed in one pass without an explicit statement of the validator or a person. */
-  removalShare: z.number().gt(0).max(1).default(0.25),
+  minimumHourlyCost: z
+    .number()
+    .positive()
+    .default(0.01)
+    .describe('USD per GPU-hour used for a server whose cost is 0, so that value stays finite.'),
+  launchesPerPass: z.int().min(1).max(1000).default(64).describe('Launch tokens asked for per pass.'),
+  stuckLaunchMinutes: z
+    .number()
+    .min(5)
+    .max(180)
+    .default(30)
+    .describe('Minutes after which a launch without an instance is given up.'),
+  removalShare: z
+    .number()
+    .gt(0)
+    .max(1)
+    .default(0.25)
+    .describe(
+      'At most this share of all deployments is removed in one pass without an explicit statement of the validator or a person.',
+    ),
   costCeiling: changeable.costCeiling.default(null),
   allowChutes: changeable.allowChutes.default(null),
   denyChutes: changeable.denyChutes.default([]),
-  reserve: reserve.prefault({}),
-  /** Caps over a sliding window; what the validator or a person says explicitly is never held back. */
+  reserve: reserve.prefault({}).describe(reserveMeaning),
   limits: z
     .strictObject({
-      /** Length of the window, minutes. */
-      minutes: z.int().min(1).max(60).default(10),
-      /** Launch tokens taken within the window; null: no cap. */
-      launches: count.nullable().default(600),
-      /** Swaps and removals of what failed or looks lost within the window; null: no cap. */
-      removals: count.nullable().default(200),
+      minutes: z.int().min(1).max(60).default(10).describe('Length of the window, minutes.'),
+      launches: count.nullable().default(600).describe('Launch tokens taken within the window; null: no cap.'),
+      removals: count
+        .nullable()
+        .default(200)
+        .describe('Swaps and removals of what failed or looks lost within the window; null: no cap.'),
     })
-    .prefault({}),
-  /** By chute id. */
-  chutes: z.record(chuteId, chutePolicy).default({}),
-  /** By name. */
-  servers: z.record(serverName, serverPolicy).default({}),
-  /** Of the schedule: an IANA name. */
-  timeZone: z.string().refine(isTimeZone, 'must be a time zone such as Europe/Berlin').default('UTC'),
-  /** Hours of the week with other rules; where windows overlap, the later one of the list wins. */
-  schedule: z.array(scheduleWindow.extend({ set: z.strictObject(changeable).partial() })).default([]),
+    .prefault({})
+    .describe('Caps over a sliding window; what the validator or a person says explicitly is never held back.'),
+  chutes: z.record(chuteId, chutePolicy).default({}).describe('By chute id.'),
+  servers: z.record(serverName, serverPolicy).default({}).describe('By name.'),
+  timeZone: z
+    .string()
+    .refine(isTimeZone, 'must be a time zone such as Europe/Berlin')
+    .default('UTC')
+    .describe('Of the schedule: an IANA name.'),
+  schedule: z
+    .array(scheduleWindow.extend({ set: z.strictObject(changeable).partial().describe('What is different then.') }))
+    .default([])
+    .describe('Hours of the week with other rules; where windows overlap, the later one of the list wins.'),
 });
 
 export const policyConfig = base.superRefine((policy, context) => {

@@ -10,11 +10,10 @@ export const scheduleWindow = z.strictObject({
   days: z
     .array(z.enum(weekdays))
     .min(1)
-    .default([...weekdays]),
-  /** Inclusive. */
-  from: time,
-  /** Exclusive. */
-  to: time,
+    .default([...weekdays])
+    .describe('Days on which it begins.'),
+  from: time.describe('First minute, as HH:MM.'),
+  to: time.describe('Minute after the last; earlier than `from`: on the next day.'),
 });
 export type ScheduleWindow = z.infer<typeof scheduleWindow>;
 
