@@ -70,6 +70,6 @@ function value(data: Json, indent: string, lead: string): string {
 }
 
 /** Objects as a stream of YAML documents; numbers must be finite. */
-export function toYaml(documents: readonly JsonObject[]): string {
+export function toYaml(documents: readonly (JsonObject | Json[])[]): string {
   return documents.map((document) => `${collection(document, '')}\n`).join('---\n');
 }

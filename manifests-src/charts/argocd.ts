@@ -1,8 +1,145 @@
-// What Argo CD reads about itself: AppProjects and Applications, one for each server and purpose.
+// What Argo CD reads about itself: settings, AppProjects, and Applications, one for each server and purpose, so that a dead server holds
+// nobody else up. Applications come with an address of the cluster repository that Argo CD can reach.
 
+import type { MinerConfig, ServerConfig } from '@miner/controller/domain/config.ts';
+import type { Chart } from 'cdk8s';
+import { argocdKinds, chuteKinds, platformKinds } from '../argocd/kinds.ts';
+import { application, applicationNames, controlCluster, project, repositoryUrl } from '../constructs/application.ts';
+import { behaviour, pace } from '../constructs/argocd-settings.ts';
+import { chutesNamespace, monitoringNamespace, systemNamespace } from '../constructs/names.ts';
+import { notifications } from '../constructs/notifications.ts';
 import type { ChartDefinition, ControlContext } from './definition.ts';
+
+const projects = { argocd: 'miner-argocd', control: 'miner-control', members: 'miner-members', chutes: 'miner-chutes' };
+
+type Part = (scope: Chart, context: ControlContext, url: string) => void;
+const withRepository = (draw: Part) => (scope: Chart, context: ControlContext) => {
+  const url = repositoryUrl(context.config);
+  if (url !== undefined) draw(scope, context, url);
+};
+
+function linksOf({ argocd }: MinerConfig, server: string): Record<string, string> {
+  const links = Object.entries(argocd.links).sort(([a], [b]) => (a < b ? -1 : 1));
+  return Object.fromEntries(
+    links.map(([name, link]) => [`link.argocd.argoproj.io/${name}`, link.replaceAll('{server}', server)]),
+  );
+}
+
+/** What cannot be done on an object of the cluster, because git or the validator would not know of it. */
+const commandsOf = ({ name }: ServerConfig) => ({
+  Explain: `chutes-miner why ${name}`,
+  Lock: `chutes-miner node lock ${name}`,
+  Unlock: `chutes-miner node unlock ${name}`,
+});
+
+const drawProjects: Part = (scope, { config, servers }, url) => {
+  const onServers = (...namespaces: string[]) =>
+    servers.flatMap(({ name }) => namespaces.map((namespace) => ({ name, namespace })));
+  const onControl = (...namespaces: string[]) => namespaces.map((namespace) => ({ name: controlCluster, namespace }));
+  project(scope, {
+    config,
+    url,
+    name: projects.argocd,
+    description: 'What Argo CD reads about itself.',
+    destinations: onControl(config.argocd.namespace),
+    allowed: argocdKinds,
+  });
+  project(scope, {
+    config,
+    url,
+    name: projects.control,
+    description: 'The control plane.',
+    destinations: onControl(chutesNamespace, monitoringNamespace),
+    allowed: platformKinds,
+  });
+  project(scope, {
+    config,
+    url,
+    name: projects.members,
+    description: 'What every GPU server runs beside its chutes.',
+    destinations: onServers(chutesNamespace, systemNamespace, monitoringNamespace, 'default'),
+    allowed: platformKinds,
+  });
+  // With the GPU verification, which no Application holds.
+  project(scope, {
+    config,
+    url,
+    name: projects.chutes,
+    description: 'Chutes.',
+    destinations: onServers(chutesNamespace),
+    allowed: chuteKinds,
+    showOthers: true,
+  });
+};
+
+const drawControl: Part = (scope, { config }, url) => {
+  const retry = [5, 180] as const;
+  const destination = { name: controlCluster };
+  const { namespace } = config.argocd;
+  application(scope, {
+    config,
+    url,
+    name: applicationNames.argocd,
+    project: projects.argocd,
+    destination: { ...destination, namespace },
+    folder: 'argocd',
+    retry,
+  });
+  application(scope, {
+    config,
+    url,
+    name: applicationNames.control,
+    project: projects.control,
+    destination: { ...destination, namespace: chutesNamespace },
+    folder: 'control',
+    retry,
+  });
+};
+
+const drawMembers: Part = (scope, { config, servers }, url) => {
+  for (const server of servers) {
+    application(scope, {
+      config,
+      url,
+      name: applicationNames.members(server.name),
+      project: projects.members,
+      destination: { name: server.name, namespace: systemNamespace },
+      folder: `members/${server.name}`,
+      retry: [5, 180],
+      annotations: linksOf(config, server.name),
+      info: commandsOf(server),
+    });
+  }
+};
+
+const drawChutes: Part = (scope, { config, servers }, url) => {
+  for (const server of servers) {
+    application(scope, {
+      config,
+      url,
+      name: applicationNames.chutes(server.name),
+      project: projects.chutes,
+      destination: { name: server.name, namespace: chutesNamespace },
+      folder: `chutes/${server.name}`,
+      mayBeEmpty: true,
+      retry: [2, 60],
+      annotations: linksOf(config, server.name),
+      info: commandsOf(server),
+    });
+  }
+};
 
 export const argocdChart: ChartDefinition<ControlContext> = {
   name: 'argocd',
-  parts: {},
+  parts: {
+    settings(scope, { config }) {
+      behaviour(scope, config);
+      pace(scope, config);
+    },
+    notifications: (scope, { config }) => notifications(scope, config),
+    projects: withRepository(drawProjects),
+    control: withRepository(drawControl),
+    members: withRepository(drawMembers),
+    chutes: withRepository(drawChutes),
+  },
 };

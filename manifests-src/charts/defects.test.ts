@@ -1,5 +1,6 @@
 // D1-D26 of kubernetes.md 10: what upstream's charts got wrong, each held against ours. Chutes: constructs/chute-service.test.ts (D13),
-// charts/chute.test.ts (D22). Monitoring: charts/monitoring.test.ts (D8-D11, D26). Argo CD has D23, the program itself D14-D18.
+// charts/chute.test.ts (D22). Monitoring: charts/monitoring.test.ts (D8-D11, D26). Argo CD: charts/argocd.test.ts (D23). The program itself
+// has D14-D18.
 
 import { bootstrapNames } from '@miner/controller/kubernetes/bootstrap.ts';
 import { test } from 'uvu';

@@ -1,5 +1,5 @@
 // R1-R32 of kubernetes.md 8 over everything that is rendered but the chutes, which charts/chute.test.ts and constructs/chute-*.test.ts hold
-// to R3-R12, R14-R16, R27 and R32. R17 and R18 are Argo CD's settings.
+// to R3-R12, R14-R16, R27 and R32. R17 and R18 are in charts/argocd.test.ts.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';

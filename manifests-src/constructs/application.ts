@@ -1,0 +1,137 @@
+// An Argo CD Application and an AppProject. An Application has no finalizer: when it goes, what it applied stays, so that no mistake in
+// git ends the chutes of a server, and a server that is gone for good holds nothing up.
+
+import type { MinerConfig } from '@miner/controller/domain/config.ts';
+import { ApiObject } from 'cdk8s';
+import type { Construct } from 'constructs';
+import type { Allowed } from '../argocd/kinds.ts';
+
+const apiVersion = 'argoproj.io/v1alpha1';
+
+/** Argo CD's name of the cluster it runs in. */
+export const controlCluster = 'in-cluster';
+
+/** Names of Applications: the one to refresh follows from the folder that a commit changes. */
+export const applicationNames = {
+  argocd: 'argocd',
+  control: 'control',
+  members: (server: string): string => `members-${server}`,
+  chutes: (server: string): string => `chutes-${server}`,
+} as const;
+
+/** Where Argo CD reads branch `live`; undefined while the repository is only a folder of the controller's volume. */
+export function repositoryUrl({ argocd, git }: MinerConfig): string | undefined {
+  return argocd.repositoryUrl ?? git.url;
+}
+
+export interface Destination {
+  /** Of the cluster: that of its cluster Secret. The credential is there, never here. */
+  name: string;
+  namespace?: string;
+}
+
+export interface ProjectProps {
+  config: MinerConfig;
+  url: string;
+  name: string;
+  description: string;
+  destinations: Required<Destination>[];
+  allowed: Allowed;
+  /** Shows what else is in the namespaces of its Applications, without a warning. Default: no. */
+  showOthers?: boolean;
+}
+
+export function project(scope: Construct, props: ProjectProps): void {
+  const { config, url, name, description, destinations, allowed, showOthers = false } = props;
+  new ApiObject(scope, `project-${name}`, {
+    apiVersion,
+    kind: 'AppProject',
+    metadata: { name, namespace: config.argocd.namespace },
+    spec: {
+      description,
+      sourceRepos: [url],
+      destinations,
+      clusterResourceWhitelist: allowed.cluster,
+      namespaceResourceWhitelist: allowed.namespaced,
+      ...(showOthers && { orphanedResources: { warn: false } }),
+    },
+  });
+}
+
+export interface ApplicationProps {
+  config: MinerConfig;
+  url: string;
+  name: string;
+  project: string;
+  destination: Destination;
+  /** The folder it applies, from the top of `live`. */
+  folder: string;
+  /**
+   * Argo CD takes a folder that is no longer there for an error and removes nothing, and git keeps no empty folder. True for a folder that
+   * may become empty: it is picked out of the whole tree, and the last object in it is removed like any other. Default: an empty or
+   * missing folder removes nothing.
+   */
+  mayBeEmpty?: boolean;
+  /** Seconds before a failed sync is tried again the first time, and at most. */
+  retry: readonly [first: number, most: number];
+  annotations?: Record<string, string>;
+  /** Commands for people, by name. */
+  info?: Record<string, string>;
+}
+
+/** R18: what clusters fill in, so that it is neither drift nor sent back. */
+const filledIn = [
+  { group: '', kind: 'Service', jsonPointers: ['/spec/clusterIP', '/spec/clusterIPs'] },
+  {
+    group: 'batch',
+    kind: 'Job',
+    jsonPointers: [
+      '/spec/selector',
+      '/spec/template/metadata/labels/batch.kubernetes.io~1controller-uid',
+      '/spec/template/metadata/labels/batch.kubernetes.io~1job-name',
+      '/spec/template/metadata/labels/controller-uid',
+      '/spec/template/metadata/labels/job-name',
+    ],
+  },
+];
+
+/** No Replace and no Force: they would end a running instance (R15). */
+const syncOptions = [
+  'ApplyOutOfSyncOnly=true',
+  'CreateNamespace=false',
+  'PrunePropagationPolicy=foreground',
+  'RespectIgnoreDifferences=true',
+  'ServerSideApply=true',
+];
+
+export function application(scope: Construct, props: ApplicationProps): void {
+  const { config, url, name, destination, folder, mayBeEmpty = false, retry } = props;
+  const { namespace, selfHeal, retryLimit } = config.argocd;
+  const source = mayBeEmpty
+    ? { path: '.', directory: { recurse: true, include: `${folder}/*.yaml` } }
+    : { path: folder, directory: { recurse: true } };
+  const info = Object.entries(props.info ?? {}).map(([what, value]) => ({ name: what, value }));
+  new ApiObject(scope, name, {
+    apiVersion,
+    kind: 'Application',
+    metadata: {
+      name,
+      namespace,
+      // Without it every commit makes Argo CD render every Application again.
+      annotations: { 'argocd.argoproj.io/manifest-generate-paths': `/${folder}`, ...props.annotations },
+    },
+    spec: {
+      project: props.project,
+      source: { repoURL: url, targetRevision: 'live', ...source },
+      destination,
+      syncPolicy: {
+        automated: { prune: true, selfHeal, allowEmpty: mayBeEmpty },
+        retry: { limit: retryLimit, backoff: { duration: `${retry[0]}s`, factor: 2, maxDuration: `${retry[1]}s` } },
+        syncOptions,
+      },
+      ignoreDifferences: filledIn,
+      revisionHistoryLimit: 3,
+      ...(info.length > 0 && { info }),
+    },
+  });
+}
