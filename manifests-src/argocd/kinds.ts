@@ -1,4 +1,4 @@
-// The kinds that Argo CD may apply, by purpose; what is not listed is refused by the AppProject and not even watched. Secrets are in none.
+// The kinds that Argo CD may apply, by purpose; what is not listed is refused by the AppProject and not even followed. Secrets are in none.
 
 interface Kind {
   group: string;
@@ -38,23 +38,33 @@ export const platformKinds: Allowed = {
 };
 
 /** What Argo CD reads about itself. */
-export const argocdKinds: Allowed = {
+const argocdKinds: Allowed = {
   cluster: [],
   namespaced: [...kinds('', 'ConfigMap'), ...kinds('argoproj.io', 'Application', 'AppProject')],
 };
 
-const podKinds = [...kinds('', 'Pod'), ...kinds('apps', 'ReplicaSet')];
+/**
+ * With what comes of these kinds: Argo CD shows no pod that its project does not allow. Nobody may do more by it, because a Job or a
+ * Deployment can hold any pod.
+ */
+function withPods({ cluster, namespaced }: Allowed): Allowed {
+  const hasDeployments = namespaced.some(({ kind }) => kind === 'Deployment');
+  const replicaSets = hasDeployments ? kinds('apps', 'ReplicaSet') : [];
+  return { cluster, namespaced: [...namespaced, ...kinds('', 'Pod'), ...replicaSets] };
+}
 
-/** Kinds that Argo CD follows in clusters, by API group: what it applies and, if wanted, the pods that come of it. */
-export function followedKinds(showPods: boolean): { group: string; kinds: string[] }[] {
-  const all = [chuteKinds, platformKinds, argocdKinds].flatMap(({ cluster, namespaced }) => [
-    ...cluster,
-    ...namespaced,
-  ]);
+/** Kinds that Argo CD follows in clusters, by API group. */
+export function followedKinds(allowed: readonly Allowed[]): { group: string; kinds: string[] }[] {
   const groups = new Map<string, Set<string>>();
-  for (const { group, kind } of [...all, ...(showPods ? podKinds : [])])
+  for (const { group, kind } of allowed.flatMap(({ cluster, namespaced }) => [...cluster, ...namespaced]))
     groups.set(group, (groups.get(group) ?? new Set()).add(kind));
   return [...groups]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([group, found]) => ({ group, kinds: [...found].sort() }));
+}
+
+/** What each purpose may apply, as miner.yaml has it. */
+export function allowedKinds(showPods: boolean): Record<'argocd' | 'chutes' | 'platform', Allowed> {
+  const shown = (allowed: Allowed) => (showPods ? withPods(allowed) : allowed);
+  return { argocd: argocdKinds, chutes: shown(chuteKinds), platform: shown(platformKinds) };
 }

@@ -4,7 +4,7 @@ import { type MinerConfig, minerConfig, type ServerConfig } from '@miner/control
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { parseAllDocuments, parse as parseYaml } from 'yaml';
-import { chuteKinds, followedKinds, platformKinds } from '../argocd/kinds.ts';
+import { chuteKinds, platformKinds } from '../argocd/kinds.ts';
 import { chute, server as ofServer, specFor } from '../fixtures.ts';
 import { everyKind, parse } from '../parsed.ts';
 import { renderTree } from '../render.ts';
@@ -169,7 +169,7 @@ test('each AppProject allows the kinds that its folder has, never a Secret, neve
   assert.equal(allowed.clusterResourceWhitelist, []);
   assert.equal(
     allowed.namespaceResourceWhitelist.map(({ kind }) => kind),
-    ['ConfigMap', 'Service', 'Job'],
+    ['ConfigMap', 'Service', 'Job', 'Pod'],
   );
   assert.not.match(JSON.stringify(ofKind(one, 'AppProject')), /"\*"|"Secret"/);
   const groupOf = (apiVersion: string) => (apiVersion.includes('/') ? apiVersion.split('/')[0] : '');
@@ -206,7 +206,10 @@ test('Argo CD follows what it applies, and pods only if wanted, but never Secret
   for (const { group, kind } of [...chuteKinds.namespaced, ...platformKinds.namespaced, ...platformKinds.cluster])
     assert.ok(followed.includes(`${group}/${kind}`), kind);
   assert.ok(followed.includes('/Pod') && !followed.includes('/Secret'));
-  assert.not.match(JSON.stringify(followedKinds(false)), /"Pod"|ReplicaSet/);
+  const without = JSON.stringify(
+    objectsOf(configWith({ git, argocd: { showPods: false } })).filter(({ path }) => path.startsWith('argocd/')),
+  );
+  assert.not.match(without, /"Pod"|- Pod\\n|ReplicaSet/);
 });
 
 test('a Job has no actions: started again it would have no launch token', () => {

@@ -3,7 +3,7 @@
 
 import type { MinerConfig, ServerConfig } from '@miner/controller/domain/config.ts';
 import type { Chart } from 'cdk8s';
-import { argocdKinds, chuteKinds, platformKinds } from '../argocd/kinds.ts';
+import { allowedKinds } from '../argocd/kinds.ts';
 import { application, applicationNames, controlCluster, project, repositoryUrl } from '../constructs/application.ts';
 import { behaviour, pace } from '../constructs/argocd-settings.ts';
 import { chutesNamespace, monitoringNamespace, systemNamespace } from '../constructs/names.ts';
@@ -33,6 +33,7 @@ const commandsOf = ({ name }: ServerConfig) => ({
 });
 
 const drawProjects: Part = (scope, { config, servers }, url) => {
+  const allowed = allowedKinds(config.argocd.showPods);
   const onServers = (...namespaces: string[]) =>
     servers.flatMap(({ name }) => namespaces.map((namespace) => ({ name, namespace })));
   const onControl = (...namespaces: string[]) => namespaces.map((namespace) => ({ name: controlCluster, namespace }));
@@ -42,7 +43,7 @@ const drawProjects: Part = (scope, { config, servers }, url) => {
     name: projects.argocd,
     description: 'What Argo CD reads about itself.',
     destinations: onControl(config.argocd.namespace),
-    allowed: argocdKinds,
+    allowed: allowed.argocd,
   });
   project(scope, {
     config,
@@ -50,7 +51,7 @@ const drawProjects: Part = (scope, { config, servers }, url) => {
     name: projects.control,
     description: 'The control plane.',
     destinations: onControl(chutesNamespace, monitoringNamespace),
-    allowed: platformKinds,
+    allowed: allowed.platform,
   });
   project(scope, {
     config,
@@ -58,7 +59,7 @@ const drawProjects: Part = (scope, { config, servers }, url) => {
     name: projects.members,
     description: 'What every GPU server runs beside its chutes.',
     destinations: onServers(chutesNamespace, systemNamespace, monitoringNamespace, 'default'),
-    allowed: platformKinds,
+    allowed: allowed.platform,
   });
   // With the GPU verification, which no Application holds.
   project(scope, {
@@ -67,7 +68,7 @@ const drawProjects: Part = (scope, { config, servers }, url) => {
     name: projects.chutes,
     description: 'Chutes.',
     destinations: onServers(chutesNamespace),
-    allowed: chuteKinds,
+    allowed: allowed.chutes,
     showOthers: true,
   });
 };

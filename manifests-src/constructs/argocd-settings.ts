@@ -5,7 +5,7 @@ import { readFileSync } from 'node:fs';
 import type { MinerConfig } from '@miner/controller/domain/config.ts';
 import { k8s } from 'cdk8s-plus-28';
 import type { Construct } from 'constructs';
-import { followedKinds } from '../argocd/kinds.ts';
+import { allowedKinds, followedKinds } from '../argocd/kinds.ts';
 import { toYaml } from '../yaml.ts';
 import { inWave } from './waves.ts';
 
@@ -33,7 +33,7 @@ function settingsMap(scope: Construct, { argocd }: MinerConfig, name: string, da
 
 export function behaviour(scope: Construct, config: MinerConfig): void {
   const { refreshSeconds, showPods } = config.argocd;
-  const inclusions = followedKinds(showPods).map(({ group, kinds }) => ({
+  const inclusions = followedKinds(Object.values(allowedKinds(showPods))).map(({ group, kinds }) => ({
     apiGroups: [group],
     kinds,
     clusters: ['*'],
