@@ -50,7 +50,8 @@ const drawProjects: Part = (scope, { config, servers }, url) => {
     url,
     name: projects.control,
     description: 'The control plane.',
-    destinations: onControl(chutesNamespace, monitoringNamespace),
+    // Prometheus looks up Argo CD's pods there.
+    destinations: onControl(chutesNamespace, monitoringNamespace, config.argocd.namespace),
     allowed: allowed.platform,
   });
   project(scope, {
