@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { type Case, render } from '../fixtures.ts';
 import { jobId, oldLibrary, parse, rejects, tee } from '../parsed.ts';
 
-test('R4 the source is rendered only for a library that mounts it', () => {
+test('R4 K7 the source is rendered only for a library that mounts it', () => {
   const source = 'secret = "sauce"\n';
   assert.not.match(render({ chute: { chutesVersion: '0.3.61', code: source } }), /sauce|chute-code/);
   assert.not.match(render({ chute: { ...tee, chutesVersion: '0.3.60', code: source } }), /sauce|chute-code/);
@@ -34,7 +34,7 @@ test('R7 a chute that must mount its source is not rendered without it, nor abov
   rejects({ chute: { ...oldLibrary, code: 'é'.repeat(600_000) } }, /R7: llama.py has 1200000 bytes, but .* 1048576/);
 });
 
-test('R13 the source ConfigMap is the same for every deployment of the chute', () => {
+test('R13 D23 the source ConfigMap is the same for every deployment of the chute', () => {
   const code = (change: Case) => parse(change).of('ConfigMap');
   const other = { deploymentId: jobId, decisionId: jobId, reason: 'bounty' as const };
   assert.equal(code({ chute: oldLibrary, spec: other }), code({ chute: oldLibrary }));

@@ -66,7 +66,7 @@ test('R27 port names are unique, even for one number as TCP and UDP', () => {
   assert.equal(names(same), ['chute-8000', 'chute-8001', 'chute-8002'], 'a port of the job that is there already');
 });
 
-test('D13 the first extra port has its variable, with and without attestation', () => {
+test('D13 W18 the first extra port has its variable, with and without attestation', () => {
   for (const change of [job, teeJob]) {
     const { env, main } = parse(change);
     assert.ok(env.get('CHUTES_PORT_TCP_2202'));

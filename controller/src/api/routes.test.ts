@@ -179,7 +179,7 @@ for (const [what, path, purged, calls] of purges) {
   });
 }
 
-test('one deployment is purged and shown', async ({ call, done }) => {
+test('K11 one deployment is purged and shown', async ({ call, done }) => {
   const answer = (await (await call('DELETE', '/deployments/d2')).json()) as {
     status: string;
     deployment_purged: { deployment_id: string; preemptible: boolean };

@@ -47,7 +47,7 @@ const cases: Case[] = [
     },
     expected: /^E-NODE .*forbidden/,
   },
-  { what: 'a TEE node', set: (context) => label(context, { 'chutes/tee': 'true' }), expected: /^E-NODE .*TEE/ },
+  { what: 'K12 a TEE node', set: (context) => label(context, { 'chutes/tee': 'true' }), expected: /^E-NODE .*TEE/ },
   { what: 'a validator that is not configured', request: { validator: miner.address }, expected: /^E-USAGE / },
   {
     what: 'a validator that is away',

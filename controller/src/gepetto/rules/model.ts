@@ -28,6 +28,9 @@ const crash = new Error('the process died');
 
 type Row = { -readonly [K in keyof DeploymentLifecycle]: DeploymentLifecycle[K] };
 
+/** Part of each answer to a launch here, so that whoever keeps more of it than the id shows it. */
+export const theToken = 'a token that nobody may write down';
+
 export function createModel({ servers, chutes, seed = 1, refuse, onLook, onRelease }: ModelOptions) {
   let now = f.now;
   let memory: PassMemory = emptyMemory;
@@ -190,7 +193,7 @@ export function createModel({ servers, chutes, seed = 1, refuse, onLook, onRelea
           step();
           secrets.add(spec.deploymentId);
           rows.set(spec.deploymentId, { ...row, secretAt: now });
-          outcomes.push({ granted: true as const, configId });
+          outcomes.push({ granted: true as const, configId, token: theToken });
         }
         return outcomes;
       },
