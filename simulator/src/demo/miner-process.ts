@@ -8,7 +8,7 @@ import type { DemoFolder } from './folder.ts';
 
 const program = fileURLToPath(new URL('../../../controller/src/main.ts', import.meta.url));
 const restartPauseMs = 300;
-const readyTimeoutMs = 30_000;
+const readyTimeoutMs = 90_000;
 const stopTimeoutMs = 10_000;
 
 export interface MinerOptions {

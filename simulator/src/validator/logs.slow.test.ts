@@ -62,12 +62,16 @@ test('an instance that ends, and five minutes without news, end the stream', asy
   for (const end of ['deleted', 'late']) {
     const launched = await launch(validator, chute.chuteId);
     const { json } = await claimAndProve(validator, launched, devices.slice(0, 1));
-    const reading = raw(validator.url, 'GET', path, { Authorization: launched.token });
-    const ticking = setInterval(() => {
+    const response = await fetch(validator.url + path, { headers: { Authorization: launched.token } });
+    let text = '';
+    let ticking: NodeJS.Timeout | undefined;
+    for await (const chunk of response.body ?? []) {
+      text += Buffer.from(chunk).toString();
+      if (eventsOf(text).length < 2 || ticking) continue;
       if (end === 'deleted') validator.terminateInstance(json.instance_id, 'test');
-      clock.advance(end === 'deleted' ? 1000 : 60_000);
-    }, 20);
-    assert.is(eventsOf((await reading).text).length, 2, end);
+      ticking = setInterval(() => clock.advance(end === 'deleted' ? 1000 : 60_000), 20);
+    }
+    assert.is(eventsOf(text).length, 2, end);
     clearInterval(ticking);
   }
   await validator.close();
