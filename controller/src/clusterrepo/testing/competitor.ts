@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 const run = promisify(execFile);
 
 export interface Competitor {
-  /** Pushes that were taken, by branch; ends after the one in progress. */
+  /** Pushes that were taken, by branch. Call it when the load has ended: the one in progress is tried until it is taken. */
   stop(): Promise<Record<'main' | 'live', number>>;
 }
 
@@ -36,6 +36,7 @@ export async function startCompetitor({ clone, url, credential, everyMs }: Compe
   const stopped = new AbortController();
 
   async function push(branch: 'main' | 'live', n: number): Promise<void> {
+    let triesAfterStop = 0;
     for (;;) {
       await inClone('fetch', '--quiet', 'origin');
       await inClone('checkout', '--quiet', '-B', branch, `origin/${branch}`);
@@ -47,8 +48,12 @@ export async function startCompetitor({ clone, url, credential, everyMs }: Compe
         () => true,
         () => false,
       );
-      if (done) taken[branch] += 1;
-      if (done || stopped.signal.aborted) return;
+      if (done) {
+        taken[branch] += 1;
+        return;
+      }
+      if (stopped.signal.aborted) triesAfterStop += 1;
+      if (triesAfterStop > 10) throw new Error(`${branch} takes no push, though nobody else pushes`);
     }
   }
 
