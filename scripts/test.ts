@@ -55,7 +55,7 @@ async function main(): Promise<void> {
   const args = process.argv.slice(2);
   const tier = tiers[args[0] ?? ''] ? (args.shift() ?? '') : '';
   const unnamed = (file: string) => args.length > 0 || lengthOf(file) < 2;
-  const files = globSync('{controller,cli,manifests-src,simulator,scripts,cluster-repo-template}/**/*.test.ts', {
+  const files = globSync('{controller,cli,manifests-src,simulator,native,scripts,cluster-repo-template}/**/*.test.ts', {
     exclude: (path) => path.includes('node_modules'),
   })
     .filter((file) => (tiers[tier] ?? unnamed)(file))
