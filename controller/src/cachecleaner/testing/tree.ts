@@ -105,3 +105,8 @@ export function makeTree(): Tree {
     remove: () => rmSync(base, { recursive: true, force: true }),
   };
 }
+
+/** Names of what went, in the order in which it went. */
+export function namesOf(report: { removed: { name: string }[] }): string[] {
+  return report.removed.map(({ name }) => name);
+}
