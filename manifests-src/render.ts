@@ -13,16 +13,40 @@ export interface ChuteDeployment {
   context: RenderContext;
 }
 
-/** Files of one chart, by `<chart>/<part>.yaml`. */
-export function renderChart<Context>(definition: ChartDefinition<Context>, context: Context): Map<string, string> {
-  const files = new Map<string, string>();
-  for (const [part, draw] of Object.entries(definition.parts)) {
+/** Files of one chart, by `<chart>/<part>.yaml`; of all its parts unless some are named. */
+export function renderChart<Context>(
+  { name, parts }: ChartDefinition<Context>,
+  context: Context,
+  wanted: readonly string[] = Object.keys(parts),
+): [path: string, text: string][] {
+  return wanted.flatMap((part): [string, string][] => {
     const chart = new Chart(new App(), part, { disableResourceNameHashes: true });
-    draw(chart, context);
+    parts[part]?.(chart, context);
     const objects = chart.toJson();
-    if (objects.length > 0) files.set(`${definition.name}/${part}.yaml`, toYaml(objects));
-  }
-  return files;
+    return objects.length > 0 ? [[`${name}/${part}.yaml`, toYaml(objects)]] : [];
+  });
+}
+
+/** Files of a GPU server. Servers differ in few values, if in any: what does not depend on these is drawn once, and each set of values once. */
+function memberRenderer(config: MinerConfig): (server: ServerConfig) => [path: string, text: string][] {
+  const common = memberCharts.flatMap((chart) =>
+    renderChart(
+      chart,
+      { config },
+      Object.keys(chart.parts).filter((part) => !chart.perServer?.includes(part)),
+    ),
+  );
+  const rendered = new Map<string, [string, string][]>();
+  return (server) => {
+    const own = configFor(config, server);
+    const key = JSON.stringify(own.cache);
+    const known = rendered.get(key) ?? [
+      ...common,
+      ...memberCharts.flatMap((chart) => renderChart(chart, { config: own }, chart.perServer ?? [])),
+    ];
+    rendered.set(key, known);
+    return known;
+  };
 }
 
 /** The miner's configuration as it holds for one server. */
@@ -57,15 +81,8 @@ export function renderTree(
   const control = { config, servers: sorted };
   for (const chart of controlCharts) add('control/', renderChart(chart, control));
   for (const chart of topCharts) add('', renderChart(chart, control));
-  // Servers differ in few values, if in any: each set of values is rendered once.
-  const rendered = new Map<string, [string, string][]>();
-  for (const server of sorted) {
-    const own = configFor(config, server);
-    const key = JSON.stringify(own.cache);
-    const known = rendered.get(key) ?? memberCharts.flatMap((chart) => [...renderChart(chart, { config: own })]);
-    rendered.set(key, known);
-    add(`members/${server.name}/`, known);
-  }
+  const member = memberRenderer(config);
+  for (const server of sorted) add(`members/${server.name}/`, member(server));
   for (const { spec, context } of chutes) {
     files.push([`chutes/${spec.server}/${spec.deploymentId}.yaml`, renderChute(spec, context)]);
   }

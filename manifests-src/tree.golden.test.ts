@@ -1,13 +1,15 @@
-// The tree of a miner with one server, compared byte by byte with golden/tree; UPDATE_GOLDEN=1 writes it anew. Larger ones are compared by
-// what must hold of them.
+// The tree of a miner with one server, compared byte by byte with golden/tree, and those of 1, 10 and 100 servers with all that Argo CD
+// reads, by a digest of each file in golden/tree-<servers>.sha256; UPDATE_GOLDEN=1 writes them anew.
 
+import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { memberCharts } from './charts/all.ts';
 import { chute, server, specFor } from './fixtures.ts';
-import { renderTree } from './render.ts';
+import { configFor, renderChart, renderTree } from './render.ts';
 import { configWith, serverNamed, serversNamed } from './testing/tree.ts';
 
 const golden = fileURLToPath(new URL('golden/tree/', import.meta.url));
@@ -42,6 +44,42 @@ for (const count of [10, 100]) {
     assert.equal([...many.keys()], [...many.keys()].sort());
   });
 }
+
+/** `<sha256>  <first path> and <n> more`, one line for each content. */
+function digestsOf(tree: ReadonlyMap<string, string>): string {
+  const paths = new Map<string, string[]>();
+  for (const [path, text] of tree) {
+    const digest = createHash('sha256').update(text).digest('hex');
+    paths.set(digest, [...(paths.get(digest) ?? []), path]);
+  }
+  const lines = [...paths].map(([digest, [first, ...more]]) => {
+    return `${digest}  ${first}${more.length > 0 ? ` and ${more.length} more` : ''}\n`;
+  });
+  return lines.join('');
+}
+
+for (const count of [1, 10, 100]) {
+  test(`${count} servers render as committed, byte by byte, with Argo CD's Applications`, () => {
+    const git = { mode: 'external', url: 'https://git.example/miner/cluster.git' };
+    const text = digestsOf(renderTree(configWith({ git }), serversNamed(...names(count))));
+    const file = new URL(`golden/tree-${count}.sha256`, import.meta.url);
+    if (process.env.UPDATE_GOLDEN === '1') writeFileSync(file, text);
+    assert.fixture(text, readFileSync(file, 'utf8'));
+  });
+}
+
+test('a part that is drawn once for all servers reads nothing that a server may have different', () => {
+  const other = configFor(
+    configWith(),
+    serverNamed('gpu-02', { cache: { maxSizeGb: 1, maxAgeDays: 2, minFreeGb: 3 } }),
+  );
+  for (const chart of memberCharts)
+    for (const part of Object.keys(chart.parts)) {
+      const [own, common] = [other, configWith()].map((config) => renderChart(chart, { config }, [part]));
+      const isSame = JSON.stringify(own) === JSON.stringify(common);
+      assert.is(isSame, !chart.perServer?.includes(part), `${chart.name}/${part}`);
+    }
+});
 
 test('a server with values of its own differs in them and in nothing else', () => {
   const servers = serversNamed('gpu-01', 'gpu-02');

@@ -23,6 +23,8 @@ export interface MemberContext {
 export interface ChartDefinition<Context> {
   /** Its folder. */
   name: string;
+  /** Parts that read what servers have different; all others are drawn once for all of them. Default: none. */
+  perServer?: readonly string[];
   /** Content of `<part>.yaml`; a part that draws nothing is no file. */
   parts: Readonly<Record<string, (scope: Chart, context: Context) => void>>;
 }

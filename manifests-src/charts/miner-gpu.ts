@@ -13,6 +13,7 @@ import type { ChartDefinition, MemberContext } from './definition.ts';
 
 export const minerGpuChart: ChartDefinition<MemberContext> = {
   name: 'miner-gpu',
+  perServer: ['cache-cleaner'],
   parts: {
     // Chutes mount the host's cache, and the agent keeps its state on the host: no stricter level admits them (R24).
     namespaces(scope) {
