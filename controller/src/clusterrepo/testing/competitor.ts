@@ -1,4 +1,4 @@
-// A person with a clone who pushes to both branches again and again while the miner writes; pulls and tries again when refused.
+// Two people, one for each branch, who push again and again while the miner writes; they pull and try again when refused.
 
 import { execFile } from 'node:child_process';
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -14,7 +14,7 @@ export interface Competitor {
 }
 
 export interface CompetitorOptions {
-  /** Where the clone is made. */
+  /** Where the clones are made: the branch is added to the name. */
   clone: string;
   url: string;
   /** `user:token`. */
@@ -22,53 +22,64 @@ export interface CompetitorOptions {
   everyMs: number;
 }
 
-export async function startCompetitor({ clone, url, credential, everyMs }: CompetitorOptions): Promise<Competitor> {
+const branches = ['main', 'live'] as const;
+
+export async function startCompetitor(options: CompetitorOptions): Promise<Competitor> {
+  const stopped = new AbortController();
+  const people = await Promise.all(branches.map((branch) => startPerson(branch, options, stopped.signal)));
+  return {
+    async stop() {
+      stopped.abort();
+      const [main, live] = await Promise.all(people.map(({ ended }) => ended));
+      return { main: main ?? 0, live: live ?? 0 };
+    },
+  };
+}
+
+/** `ended` tells how many of the pushes were taken. */
+async function startPerson(
+  branch: (typeof branches)[number],
+  { clone, url, credential, everyMs }: CompetitorOptions,
+  stopped: AbortSignal,
+): Promise<{ ended: Promise<number> }> {
   const [user, token] = credential.split(':');
   const env = { ...process.env, GIT_TERMINAL_PROMPT: '0', PERSON_USER: user, PERSON_TOKEN: token };
   const helper = 'credential.helper=!f() { echo username=$PERSON_USER; echo password=$PERSON_TOKEN; }; f';
   const who = ['-c', 'user.name=Person', '-c', 'user.email=person@localhost', '-c', helper];
+  const dir = `${clone}-${branch}`;
   const git = (...args: string[]) => run('git', [...who, ...args], { env, timeout: 60_000 });
-  const inClone = (...args: string[]) => git('-C', clone, ...args);
-  await git('clone', '--quiet', url, clone);
+  const inClone = (...args: string[]) => git('-C', dir, ...args);
+  await git('clone', '--quiet', '--single-branch', '--branch', branch, url, dir);
   await inClone('config', 'gc.auto', '0');
   await inClone('config', 'maintenance.auto', 'false');
-  const taken = { main: 0, live: 0 };
-  const stopped = new AbortController();
 
-  async function push(branch: 'main' | 'live', n: number): Promise<void> {
+  async function push(n: number): Promise<void> {
     let triesAfterStop = 0;
     for (;;) {
       await inClone('fetch', '--quiet', 'origin');
-      await inClone('checkout', '--quiet', '-B', branch, `origin/${branch}`);
-      mkdirSync(join(clone, 'notes'), { recursive: true });
-      writeFileSync(join(clone, 'notes', `${n}.txt`), `note ${n}\n`);
+      await inClone('reset', '--quiet', '--hard', `origin/${branch}`);
+      mkdirSync(join(dir, 'notes'), { recursive: true });
+      writeFileSync(join(dir, 'notes', `${branch}-${n}.txt`), `note ${n}\n`);
       await inClone('add', 'notes');
       await inClone('commit', '--quiet', '-m', `note ${n}`);
-      const done = await inClone('push', '--quiet', 'origin', branch).then(
+      const taken = await inClone('push', '--quiet', 'origin', branch).then(
         () => true,
         () => false,
       );
-      if (done) {
-        taken[branch] += 1;
-        return;
-      }
-      if (stopped.signal.aborted) triesAfterStop += 1;
+      if (taken) return;
+      if (stopped.aborted) triesAfterStop += 1;
       if (triesAfterStop > 10) throw new Error(`${branch} takes no push, though nobody else pushes`);
     }
   }
 
-  async function work(): Promise<void> {
-    for (let n = 0; !stopped.signal.aborted; n++) {
-      await push(n % 2 === 0 ? 'main' : 'live', n);
-      await sleep(everyMs, undefined, { signal: stopped.signal }).catch(() => undefined);
+  async function work(): Promise<number> {
+    let taken = 0;
+    while (!stopped.aborted) {
+      await push(taken);
+      taken += 1;
+      await sleep(everyMs, undefined, { signal: stopped }).catch(() => undefined);
     }
+    return taken;
   }
-  const working = work();
-  return {
-    async stop() {
-      stopped.abort();
-      await working;
-      return taken;
-    },
-  };
+  return { ended: work() };
 }
