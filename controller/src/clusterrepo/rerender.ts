@@ -48,19 +48,50 @@ export function differsInMetadataOnly(before: string, after: string, path: strin
   return isDeepStrictEqual(left, right);
 }
 
-/** E-GUARD for a file that may not be on `live`. */
-function demandRendered(path: string, text: string, folders: readonly string[]): void {
-  const refuse = (what: string) =>
-    new MinerError('E-GUARD', `nothing is rendered: ${path} ${what}`, { detail: { path } });
+interface Rendered {
+  /** Blob of each path. */
+  files: Map<string, string>;
+  blobs: Map<string, NewObject>;
+}
+
+function refusal(path: string, what: string): MinerError {
+  return new MinerError('E-GUARD', `nothing is rendered: ${path} ${what}`, { detail: { path } });
+}
+
+function demandInside(path: string, folders: readonly string[]): void {
   const parts = path.split('/');
   const isInside =
     parts.length > 1 && folders.includes(parts[0] ?? '') && !parts.some((part) => /^\.{0,2}$|^\.git$/i.test(part));
-  if (!isInside) throw refuse(`is not below ${folders.join(', ')}`);
-  if (!/\.ya?ml$/.test(path)) return;
+  if (!isInside) throw refusal(path, `is not below ${folders.join(', ')}`);
+}
+
+function demandHarmless(path: string, text: string): void {
   const { documents, literal } = readYaml(text);
-  if (documents.some((document) => kindOf(document) === 'Secret')) throw refuse('holds a Secret');
+  if (documents.some((document) => kindOf(document) === 'Secret')) throw refusal(path, 'holds a Secret');
   const [leak] = findLeaks(text, documents, literal);
-  if (leak !== undefined) throw refuse(leak);
+  if (leak !== undefined) throw refusal(path, leak);
+}
+
+/** Servers with the same values have the same texts: each is looked at once. E-GUARD for a file that may not be on `live`. */
+async function checked(texts: ReadonlyMap<string, string>, folders: readonly string[]): Promise<Rendered> {
+  const [manifests, others] = [new Map<string, string>(), new Map<string, string>()];
+  const rendered: Rendered = { files: new Map(), blobs: new Map() };
+  for (const [path, text] of texts) {
+    demandInside(path, folders);
+    const isManifest = /\.ya?ml$/.test(path);
+    const known = isManifest ? manifests : others;
+    let oid = known.get(text);
+    if (oid === undefined) {
+      await new Promise((resolve) => setImmediate(resolve));
+      if (isManifest) demandHarmless(path, text);
+      const blob = makeObject('blob', Buffer.from(text));
+      oid = blob.oid;
+      known.set(text, oid);
+      rendered.blobs.set(oid, blob);
+    }
+    rendered.files.set(path, oid);
+  }
+  return rendered;
 }
 
 function messageOf({ changes, kept }: Changes, commit: string): string {
@@ -116,16 +147,17 @@ export function createRerender(repository: Repository, options: RerenderOptions)
     }
   }
 
-  async function treeChanges(head: string, files: ReadonlyMap<string, string>, found: Changes): Promise<void> {
+  async function treeChanges(head: string, { files, blobs }: Rendered, found: Changes): Promise<void> {
     const present = new Map<string, string>();
     for (const folder of renderTree?.folders ?? [])
       for (const [path, oid] of await filesBelow(head, folder)) present.set(path, oid);
-    for (const [path, text] of files) {
-      const blob = makeObject('blob', Buffer.from(text));
-      if (present.get(path) === blob.oid) continue;
-      found.changes.set(path, blob.oid);
-      found.blobs.push(blob);
+    const needed = new Set<string>();
+    for (const [path, oid] of files) {
+      if (present.get(path) === oid) continue;
+      found.changes.set(path, oid);
+      needed.add(oid);
     }
+    for (const [oid, blob] of blobs) if (needed.has(oid)) found.blobs.push(blob);
     for (const path of present.keys()) if (!files.has(path)) found.changes.set(path, undefined);
   }
 
@@ -134,15 +166,15 @@ export function createRerender(repository: Repository, options: RerenderOptions)
    * its folders hold files is no wish to remove them: E-GUARD.
    */
   return async (main: MainTree, mayWrite: () => boolean = () => true): Promise<Rerendered | undefined> => {
-    const files = (await renderTree?.render(main)) ?? new Map<string, string>();
-    for (const [path, text] of files) demandRendered(path, text, renderTree?.folders ?? []);
+    const texts = (await renderTree?.render(main)) ?? new Map<string, string>();
+    const tree = await checked(texts, renderTree?.folders ?? []);
     for (let attempt = 1; ; attempt++) {
       const head = await repository.head('live');
       const found: Changes = { changes: new Map(), blobs: [], kept: 0 };
       await deploymentChanges(head, main, found);
-      await treeChanges(head, files, found);
+      await treeChanges(head, tree, found);
       const removed = [...found.changes.values()].filter((oid) => oid === undefined).length;
-      if (files.size === 0 && removed > 0)
+      if (texts.size === 0 && removed > 0)
         throw new MinerError(
           'E-GUARD',
           `nothing was rendered from main ${main.commit}, and ${removed} files are there`,

@@ -4,6 +4,7 @@ import { renderChute } from '@miner/manifests/charts/chute.ts';
 import type { Logger } from 'pino';
 import { type ClusterRepoOptions, type OpenClusterRepo, openClusterRepo } from '../clusterrepo/clusterrepo.ts';
 import { systemClock } from '../domain/clock.ts';
+import type { TreeRenderer } from '../domain/ports.ts';
 import { takeLock } from '../store/lock.ts';
 import type { GitOptions } from './gitoptions.ts';
 
@@ -22,6 +23,15 @@ export interface RepositoryOptions extends RepositoryListeners {
   log: Logger;
 }
 
+/** Charts take a while to load and are needed only where `live` is written, after the first pass. */
+const renderTree: TreeRenderer = {
+  folders: ['argocd', 'control', 'members'],
+  async render({ config, servers }) {
+    const manifests = await import('@miner/manifests/render.ts');
+    return manifests.renderTree(config, servers);
+  },
+};
+
 /** A copy of a remote is of one process: rejects with E-IN-USE while another one has it. Rejects like `openClusterRepo` too. */
 export async function openRepository(options: RepositoryOptions): Promise<OpenClusterRepo> {
   const { dir, template, git, log, lookup, onMoved, onProblem } = options;
@@ -32,6 +42,7 @@ export async function openRepository(options: RepositoryOptions): Promise<OpenCl
       template,
       clock: systemClock,
       render: renderChute,
+      renderTree,
       lookup,
       remote: git.remote,
       author: git.author,
