@@ -4,7 +4,7 @@ import * as assert from 'uvu/assert';
 import { type Case, render } from '../fixtures.ts';
 import { jobId, oldLibrary, parse, rejects, tee } from '../parsed.ts';
 
-test('R4 K7 the source is rendered only for a library that mounts it', () => {
+test('R4 D22 K7 the source is rendered only for a library that mounts it', () => {
   const source = 'secret = "sauce"\n';
   assert.not.match(render({ chute: { chutesVersion: '0.3.61', code: source } }), /sauce|chute-code/);
   assert.not.match(render({ chute: { ...tee, chutesVersion: '0.3.60', code: source } }), /sauce|chute-code/);

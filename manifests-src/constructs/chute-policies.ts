@@ -3,7 +3,7 @@
 
 import type { k8s } from 'cdk8s-plus-28';
 import type { Construct } from 'constructs';
-import { chutesNamespace as namespace } from './names.ts';
+import { bootstrapLabel, chutesNamespace as namespace } from './names.ts';
 import { denyAll, Policy, tcp, toDns, toInternet } from './network-policy.ts';
 
 const chutes: k8s.LabelSelector = {
@@ -31,7 +31,7 @@ export function chutePolicies(scope: Construct): void {
   new Policy(scope, 'verification', {
     name: 'verification',
     namespace,
-    selector: { matchLabels: { 'node-bootstrap': 'true' } },
+    selector: { matchLabels: bootstrapLabel },
     ingress: [{ ports: tcp(8000) }],
     // It fetches a URL of the validator, which compares addresses.
     egress: [toDns, toInternet(80, 443)],

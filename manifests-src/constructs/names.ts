@@ -16,6 +16,9 @@ export function labelsOf(name: string): Record<string, string> {
   return { [nameLabel]: name };
 }
 
+/** Label of the GPU verification's pods, which their network policy selects (D1). */
+export const bootstrapLabel: Readonly<Record<string, string>> = { 'node-bootstrap': 'true' };
+
 /** Every namespace has this label by itself (D3). */
 export function namespaceSelector(name: string): { matchLabels: Record<string, string> } {
   return { matchLabels: { 'kubernetes.io/metadata.name': name } };

@@ -49,7 +49,7 @@ test('K9 the version decides token, probe, code mount and attestation', () => {
   );
 });
 
-test('sizing follows the worked example and refuses a node without GPU memory', () => {
+test('D18 sizing follows the worked example and refuses a node without GPU memory', () => {
   assert.equal(sizeServer({ cpus: 8, memoryGiB: 32, gpus: 2, gpuMemoryMiB: 16384 }), {
     cpuPerGpu: 3,
     memoryPerGpu: 10,
@@ -58,7 +58,7 @@ test('sizing follows the worked example and refuses a node without GPU memory', 
   assert.throws(() => sizeServer({ cpus: 8, memoryGiB: 32, gpus: 2, gpuMemoryMiB: 32 }), /nvidia.com\/gpu.memory/);
 });
 
-test('memory quantities are read in GiB, rounded down, and nothing else is accepted', () => {
+test('D18 memory quantities are read in GiB, rounded down, and nothing else is accepted', () => {
   assert.equal(['33554432Ki', '65536Mi', '64Gi', '1Ti', '68719476736'].map(quantityToGiB), [32, 64, 64, 1024, 64]);
   assert.throws(() => quantityToGiB('64G'), /not a number/);
 });

@@ -1,9 +1,10 @@
+import { gravalBootstrap } from '@miner/manifests/charts/graval-bootstrap.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { bootstrapNames } from '../domain/bootstrap.ts';
 import { scaledClock } from '../domain/clock.ts';
 import { MinerError } from '../domain/errors.ts';
 import type { BootstrapRequest, Members } from '../domain/ports.ts';
-import { bootstrapNames } from './bootstrap.ts';
 import { openMembers } from './members.ts';
 import { startTestCluster, type TestCluster, until } from './testcluster.ts';
 
@@ -34,7 +35,7 @@ async function withMember(run: (scene: Scene) => Promise<void>, speed = 100): Pr
   const cluster = await startTestCluster();
   const [name = ''] = cluster.names;
   const { job } = bootstrapNames(name);
-  const members = openMembers({ clock: scaledClock(speed, Date.now()), log: silent });
+  const members = openMembers({ clock: scaledClock(speed, Date.now()), log: silent, renderBootstrap: gravalBootstrap });
   const member = cluster.member(name);
   try {
     await members.add(name, cluster.kubeconfig(name));
@@ -109,46 +110,6 @@ test('starting waits until the pod is ready, stopping until it is gone', () =>
     assert.equal(scene.left(), []);
   }));
 
-test('Job and Service are those the validator and the network policy expect', () =>
-  withMember(async (scene) => {
-    const { cluster, members, name, job } = scene;
-    const abort = new AbortController();
-    const starting = failure(members.startBootstrap(name, request, abort.signal));
-    await until('the Job', () => created(scene));
-    const selector = { app: 'graval', 'graval-node': name };
-    const bodies = cluster.requests.filter(({ method }) => method === 'POST').map(({ body }) => JSON.parse(body));
-    const [service, made] = bodies;
-    assert.equal([service.metadata.name, service.metadata.labels], [`graval-svc-${name}`, selector]);
-    assert.equal(
-      [service.spec.type, service.spec.selector, service.spec.ports[0].nodePort],
-      ['NodePort', selector, 31_234],
-    );
-    assert.equal([made.metadata.name, job], [`graval-${name}`, `graval-${name}`]);
-    const labels = { ...selector, 'chute/chute': 'false', 'node-bootstrap': 'true' };
-    assert.equal([made.metadata.labels, made.spec.template.metadata.labels], [labels, labels]);
-    const { template, ...spec } = made.spec;
-    assert.equal(spec, { parallelism: 1, completions: 1, backoffLimit: 3, ttlSecondsAfterFinished: 300 });
-    const { containers, ...pod } = template.spec;
-    assert.equal(pod, {
-      automountServiceAccountToken: false,
-      nodeName: name,
-      restartPolicy: 'OnFailure',
-      runtimeClassName: 'nvidia',
-    });
-    const [graval] = containers;
-    const amounts = { cpu: '32', memory: '192Gi', 'nvidia.com/gpu': '8' };
-    assert.equal(graval.resources, { requests: amounts, limits: amounts });
-    assert.equal(graval.env, [
-      { name: 'VALIDATOR_WHITELIST', value: 'validator-ss58' },
-      { name: 'MINER_HOTKEY_SS58', value: 'miner-ss58' },
-    ]);
-    assert.equal([graval.image, graval.imagePullPolicy], [request.image, 'IfNotPresent']);
-    abort.abort();
-    await until('the deletion', () => deleting(scene));
-    finishDeletion(scene);
-    assert.is((await starting).message, `GPU verification of ${name} was cancelled`);
-  }));
-
 const failures: [what: string, status: object, message: RegExp][] = [
   ['fails', { phase: 'Failed' }, /failed: pod graval-\S+ is Failed$/],
   [
@@ -189,7 +150,7 @@ test('a cluster that is away for a moment does not end the verification', () =>
     assert.equal(await starting, { nodePort: 31_234 });
   }));
 
-test('chutes that run on the GPUs are not disturbed', () =>
+test('D15 chutes that run on the GPUs are not disturbed', () =>
   withMember(async ({ cluster, members, name, left }) => {
     const member = cluster.member(name);
     const template = { spec: { containers: [{ name: 'chute', image: 'a/b:c' }], restartPolicy: 'Never' } };
@@ -236,12 +197,5 @@ test('stopping gives up after 120 s and says what is left', () =>
       ['E-CLUSTER', `${job}-x7k2p on ${name} is still there 120 s after its deletion`],
     );
   }, 2000));
-
-test('names stay within 63 characters and differ', () => {
-  const long = ['a', 'b'].map((end) => bootstrapNames(`${'x'.repeat(62)}${end}`));
-  const names = [...long, bootstrapNames('gpu.example.com')].flatMap(({ job, service }) => [job, service]);
-  assert.is(new Set(names).size, 6);
-  for (const name of names) assert.match(name, /^graval-[a-z0-9-]{1,56}$/);
-});
 
 test.run();

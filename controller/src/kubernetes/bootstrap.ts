@@ -1,15 +1,14 @@
 // The GPU verification on a member: one Job and one Service, applied directly because they live for minutes (kubernetes.md 3.5,
 // graval.md 4.3). Starting waits for the pod, stopping until it is gone, so that the GPUs are free afterwards.
 
-import { createHash } from 'node:crypto';
-import type { V1Job, V1Pod, V1Service } from '@kubernetes/client-node';
+import type { V1Pod } from '@kubernetes/client-node';
+import { bootstrapNames, bootstrapSelector, type RenderBootstrap } from '../domain/bootstrap.ts';
 import type { Clock } from '../domain/clock.ts';
 import { MinerError } from '../domain/errors.ts';
 import type { BootstrapRequest } from '../domain/ports.ts';
 import { type Connection, hasStatus, unlessMissing } from './connection.ts';
 import { pace } from './pace.ts';
 
-const port = 8000;
 const goneWithinMs = 120_000;
 
 export interface BootstrapContext {
@@ -18,79 +17,14 @@ export interface BootstrapContext {
   clock: Clock;
 }
 
-/** Names hold at most 63 characters; a long server name is cut and told apart by a hash (kubernetes.md R27). */
-export function bootstrapNames(member: string): { job: string; service: string } {
-  const dashed = member.replaceAll('.', '-');
-  const hash = createHash('sha256').update(member).digest('hex').slice(0, 8);
-  const short = dashed.length <= 52 ? dashed : `${dashed.slice(0, 43)}-${hash}`;
-  return { job: `graval-${short}`, service: `graval-svc-${short}` };
+export interface StartContext extends BootstrapContext {
+  render: RenderBootstrap;
 }
 
-const selectorLabels = (member: string) => ({ app: 'graval', 'graval-node': member });
-const podSelector = (member: string) => `app=graval,graval-node=${member}`;
-
-function bootstrapService(namespace: string, member: string, nodePort: number): V1Service {
-  return {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: bootstrapNames(member).service, namespace, labels: selectorLabels(member) },
-    spec: {
-      type: 'NodePort',
-      selector: selectorLabels(member),
-      ports: [{ name: 'graval', port, targetPort: port, protocol: 'TCP', nodePort }],
-    },
-  };
-}
-
-/** All GPUs are asked for as a resource: while it runs, nothing else gets one. It never sees a seed (kubernetes.md R1). */
-function bootstrapJob(namespace: string, member: string, request: BootstrapRequest): V1Job {
-  const labels = { ...selectorLabels(member), 'chute/chute': 'false', 'node-bootstrap': 'true' };
-  const amounts = {
-    cpu: String(request.cpuPerGpu * request.gpuCount),
-    memory: `${request.memoryPerGpu * request.gpuCount}Gi`,
-    'nvidia.com/gpu': String(request.gpuCount),
-  };
-  return {
-    apiVersion: 'batch/v1',
-    kind: 'Job',
-    metadata: { name: bootstrapNames(member).job, namespace, labels },
-    spec: {
-      parallelism: 1,
-      completions: 1,
-      backoffLimit: 3,
-      ttlSecondsAfterFinished: 300,
-      template: {
-        metadata: { labels },
-        spec: {
-          restartPolicy: 'OnFailure',
-          nodeName: member,
-          runtimeClassName: 'nvidia',
-          automountServiceAccountToken: false,
-          containers: [
-            {
-              name: 'graval',
-              image: request.image,
-              imagePullPolicy: request.image.includes('@sha256:') ? 'IfNotPresent' : 'Always',
-              env: [
-                { name: 'VALIDATOR_WHITELIST', value: request.validatorHotkey },
-                { name: 'MINER_HOTKEY_SS58', value: request.minerHotkey },
-              ],
-              ports: [{ containerPort: port, protocol: 'TCP' }],
-              resources: { requests: amounts, limits: amounts },
-              readinessProbe: {
-                exec: { command: ['/bin/sh', '-c', `curl -f http://127.0.0.1:${port}/ping || exit 1`] },
-                initialDelaySeconds: 15,
-                periodSeconds: 10,
-                timeoutSeconds: 1,
-                failureThreshold: 3,
-              },
-            },
-          ],
-        },
-      },
-    },
-  };
-}
+const podSelector = (member: string) =>
+  Object.entries(bootstrapSelector(member))
+    .map(([key, value]) => `${key}=${value}`)
+    .join(',');
 
 function isReady(pod: V1Pod): boolean {
   return (
@@ -215,7 +149,7 @@ export async function stopBootstrap(context: BootstrapContext): Promise<void> {
  * run there, or the node port is taken), E-VERIFICATION (failed, cancelled, not ready in time) or E-CLUSTER; then nothing is left.
  */
 export async function startBootstrap(
-  context: BootstrapContext,
+  context: StartContext,
   request: BootstrapRequest,
   signal: AbortSignal,
 ): Promise<{ nodePort: number }> {
@@ -223,8 +157,7 @@ export async function startBootstrap(
   const { core, batch, member } = connection;
   await stopBootstrap(context);
   await demandIdle(context);
-  const service = bootstrapService(namespace, member, request.nodePort);
-  const job = bootstrapJob(namespace, member, request);
+  const { service, job } = context.render(member, request, namespace);
   try {
     await connection.call('create the verification Service', () =>
       core.createNamespacedService({ namespace, body: service }),

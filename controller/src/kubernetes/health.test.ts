@@ -40,7 +40,7 @@ test('one failure is forgiven when a list follows, lasting failures are not', as
   assert.equal(states.at(-1), ['unhealthy', 'still refused']);
 });
 
-test('a member that was never seen whole stays unknown', async () => {
+test('D17 a member that was never seen whole stays unknown', async () => {
   const { health, states } = keeper(60_000, scaledClock(1000, Date.now()));
   health.failed('refused');
   await systemClock.sleep(400);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { gravalBootstrap } from '@miner/manifests/charts/graval-bootstrap.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { scaledClock } from '../domain/clock.ts';
@@ -27,7 +28,12 @@ async function withMember(run: (scene: Scene) => Promise<void>): Promise<void> {
   const cluster = await startTestCluster();
   const [name = ''] = cluster.names;
   const bad: BadObject[] = [];
-  const members = openMembers({ clock, log: silent, onBadObject: (object) => bad.push(object) });
+  const members = openMembers({
+    clock,
+    log: silent,
+    renderBootstrap: gravalBootstrap,
+    onBadObject: (object) => bad.push(object),
+  });
   const scene: Scene = {
     cluster,
     members,
@@ -123,7 +129,7 @@ test('a watch whose version is too old leads to a new list', () =>
     await until('the pod of the new watch', () => pods().includes('later'));
   }));
 
-test('a member that is down keeps its pods and is healthy again after the first list', () =>
+test('D16 a member that is down keeps its pods and is healthy again after the first list', () =>
   withMember(async ({ cluster, members, name, addPod, pods, health }) => {
     const member = cluster.member(name);
     const syncedAt = members.observe().health.get(name)?.syncedAt ?? 0;
@@ -140,7 +146,7 @@ test('a member that is down keeps its pods and is healthy again after the first 
     assert.ok((members.observe().health.get(name)?.syncedAt ?? 0) > syncedAt);
   }));
 
-test('a list that fails takes nothing away', () =>
+test('D16 a list that fails takes nothing away', () =>
   withMember(async ({ cluster, name, pods, health }) => {
     cluster.intercept = ({ path }, response) => {
       if (!path.endsWith('/pods')) return false;

@@ -1,5 +1,6 @@
 // All member clusters: what runs on them, whether they can be trusted, and the few things the miner writes there itself.
 
+import type { RenderBootstrap } from '../domain/bootstrap.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { ObservedPod } from '../domain/deployment.ts';
 import { MinerError } from '../domain/errors.ts';
@@ -21,6 +22,7 @@ export interface MembersOptions {
   namespace?: string;
   clock: Clock;
   log: Log;
+  renderBootstrap: RenderBootstrap;
   /** Without a complete list for this long (ms of the clock) a member is unhealthy. Default 60 s. */
   staleAfterMs?: number;
   /** A pod with the chute label that cannot be read; it is left out of the observation. Default: a warning. */
@@ -121,7 +123,7 @@ export function openMembers(options: MembersOptions): Members {
     deleteLaunchSecret: async (member, id) => deleteLaunchSecret(find(member), namespace, id),
     launchSecrets: async (member) => launchSecrets(find(member), namespace),
     startBootstrap: async (member, request, signal) =>
-      startBootstrap({ connection: find(member), namespace, clock }, request, signal),
+      startBootstrap({ connection: find(member), namespace, clock, render: options.renderBootstrap }, request, signal),
     stopBootstrap: async (member) => stopBootstrap({ connection: find(member), namespace, clock }),
     async close() {
       const open = [...members.values()];

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { gravalBootstrap } from '@miner/manifests/charts/graval-bootstrap.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { systemClock } from '../domain/clock.ts';
@@ -20,7 +21,7 @@ interface Scene {
 async function withMember(run: (scene: Scene) => Promise<void>): Promise<void> {
   const cluster = await startTestCluster();
   const [name = ''] = cluster.names;
-  const members = openMembers({ clock: systemClock, log: silent });
+  const members = openMembers({ clock: systemClock, log: silent, renderBootstrap: gravalBootstrap });
   try {
     await members.add(name, cluster.kubeconfig(name));
     await run({ cluster, members, name });

@@ -1,6 +1,7 @@
 // The controller: validators, member clusters, inventory and the miner API. It alone holds the hotkey and writes to clusters; Gepetto sees
 // and asks through the link it gives.
 
+import { gravalBootstrap } from '@miner/manifests/charts/graval-bootstrap.ts';
 import type { Logger } from 'pino';
 import { createApi } from '../api/server.ts';
 import type { BusHealth } from '../bus/redis.ts';
@@ -67,7 +68,7 @@ const shownDecisions = 50;
 
 export async function startController(parts: ControllerParts): Promise<RunningController> {
   const { signer, store, repo, clock, log, busHealth, host = '127.0.0.1', port } = parts;
-  const members = openMembers({ clock, log });
+  const members = openMembers({ clock, log, renderBootstrap: gravalBootstrap });
   const listeners: (() => void)[] = [];
   let loop: Loop | undefined;
   const changed = () => {
