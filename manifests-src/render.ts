@@ -1,6 +1,6 @@
 // The whole tree of branch `live` as text: `renderTree` is a pure function of the configuration. Same input, same bytes (R13).
 
-import type { MinerConfig, ServerConfig } from '@miner/controller/domain/config.ts';
+import { configFor, type MinerConfig, type ServerConfig } from '@miner/controller/domain/config.ts';
 import type { DeploymentSpec } from '@miner/controller/domain/deployment.ts';
 import { App, Chart } from 'cdk8s';
 import { controlCharts, memberCharts, topCharts } from './charts/all.ts';
@@ -39,24 +39,13 @@ function memberRenderer(config: MinerConfig): (server: ServerConfig) => [path: s
   const rendered = new Map<string, [string, string][]>();
   return (server) => {
     const own = configFor(config, server);
-    const key = JSON.stringify(own.cache);
+    const key = JSON.stringify([own.cache, own.registry.mode]);
     const known = rendered.get(key) ?? [
       ...common,
       ...memberCharts.flatMap((chart) => renderChart(chart, { config: own }, chart.perServer ?? [])),
     ];
     rendered.set(key, known);
     return known;
-  };
-}
-
-/** The miner's configuration as it holds for one server. */
-export function configFor(config: MinerConfig, server: ServerConfig): MinerConfig {
-  return { ...config, cache: { ...config.cache, ...withoutUndefined(server.cache ?? {}) } };
-}
-
-function withoutUndefined<T extends object>(values: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as {
-    [K in keyof T]?: Exclude<T[K], undefined>;
   };
 }
 

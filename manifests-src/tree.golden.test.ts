@@ -5,11 +5,12 @@ import { createHash } from 'node:crypto';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { configFor } from '@miner/controller/domain/config.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { memberCharts } from './charts/all.ts';
 import { chute, server, specFor } from './fixtures.ts';
-import { configFor, renderChart, renderTree } from './render.ts';
+import { renderChart, renderTree } from './render.ts';
 import { configWith, serverNamed, serversNamed } from './testing/tree.ts';
 
 const golden = fileURLToPath(new URL('golden/tree/', import.meta.url));
@@ -71,7 +72,7 @@ for (const count of [1, 10, 100]) {
 test('a part that is drawn once for all servers reads nothing that a server may have different', () => {
   const other = configFor(
     configWith(),
-    serverNamed('gpu-02', { cache: { maxSizeGb: 1, maxAgeDays: 2, minFreeGb: 3 } }),
+    serverNamed('gpu-02', { cache: { maxSizeGb: 1, maxAgeDays: 2, minFreeGb: 3 }, registryMode: 'direct' }),
   );
   for (const chart of memberCharts)
     for (const part of Object.keys(chart.parts)) {

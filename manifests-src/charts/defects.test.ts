@@ -109,12 +109,12 @@ test('D19 no host name is fixed, and every node port can be changed', () => {
   for (const { pod } of workloadsOf(objects))
     assert.not.match(JSON.stringify(pod), /kubernetes\.io\/hostname|chutes-miner-cpu/);
   const moved = objectsOf(
-    configWith({ controller: { nodePort: 31001 }, agent: { nodePort: 31002 }, registry: { port: 31003 } }),
+    configWith({ controller: { nodePort: 32011 }, agent: { nodePort: 32012 }, registry: { port: 32013 } }),
   );
   for (const [name, port] of [
-    ['api', 31001],
-    ['agent', 31002],
-    ['registry', 31003],
+    ['api', 32011],
+    ['agent', 32012],
+    ['registry', 32013],
   ] as const)
     assert.is(the(moved, 'Service', name).spec.ports?.[0]?.nodePort, port);
   const placed = { nodeSelector: { 'kubernetes.io/hostname': 'cpu-7' } };

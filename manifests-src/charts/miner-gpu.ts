@@ -13,7 +13,7 @@ import type { ChartDefinition, MemberContext } from './definition.ts';
 
 export const minerGpuChart: ChartDefinition<MemberContext> = {
   name: 'miner-gpu',
-  perServer: ['cache-cleaner'],
+  perServer: ['cache-cleaner', 'registry'],
   parts: {
     // Chutes mount the host's cache, and the agent keeps its state on the host: no stricter level admits them (R24).
     namespaces(scope) {
@@ -28,6 +28,8 @@ export const minerGpuChart: ChartDefinition<MemberContext> = {
     access: (scope, { config }) => void new MemberAccess(scope, 'access', config.agent),
     agent: (scope, context) => void new Agent(scope, 'agent', context),
     'cache-cleaner': (scope, context) => void new CacheCleaner(scope, 'cache-cleaner', context),
-    registry: (scope, context) => void new RegistryProxy(scope, 'registry', context),
+    registry: (scope, context) => {
+      if (context.config.registry.mode === 'proxy') new RegistryProxy(scope, 'registry', context);
+    },
   },
 };

@@ -45,13 +45,13 @@ test('D8 Grafana has no account, and no part of the monitoring may read a Secret
 });
 
 test('D9 Prometheus of a server has the node port that is asked, behind TLS and a password', () => {
-  const config = configWith({ monitoring: { member: { nodePort: 31090 } } });
+  const config = configWith({ monitoring: { member: { nodePort: 32090 } } });
   const servers = new Map([['gpu-01', serverNamed('gpu-01', { agentApi: 'http://203.0.113.7:32000' })]]);
   const moved = objectsOf(config, servers);
   const { spec } = the(moved, 'Service', 'prometheus-server', member);
-  assert.equal([spec.type, spec.ports?.[0]?.nodePort], ['NodePort', 31090]);
+  assert.equal([spec.type, spec.ports?.[0]?.nodePort], ['NodePort', 32090]);
   const federate = job(moved, control, 'federate');
-  assert.equal(federate.static_configs, [{ targets: ['203.0.113.7:31090'], labels: { cluster: 'gpu-01' } }]);
+  assert.equal(federate.static_configs, [{ targets: ['203.0.113.7:32090'], labels: { cluster: 'gpu-01' } }]);
   assert.equal([federate.scheme, federate.tls_config.server_name], ['https', webServerName]);
   assert.is(federate.tls_config.insecure_skip_verify, undefined);
   const [server] = workloadsOf([the(moved, 'Deployment', 'prometheus-server', member)]);

@@ -11,6 +11,7 @@ import {
   hotkey,
   type Manifest,
   objectsOf,
+  serverNamed,
   serversNamed,
   the,
   workloadsOf,
@@ -285,6 +286,33 @@ test('R31 only these folders of the host are mounted', () => {
     'postgres /var/snap/postgres-data',
     'redis /var/snap/redis-data',
   ]);
+});
+
+test('R12 a node port of ours can only be moved to one that no chute gets, and two parts of a cluster never share one', () => {
+  for (const sections of [
+    { agent: { nodePort: 31000 } },
+    { registry: { port: 30000 } },
+    { monitoring: { member: { nodePort: 32100 } } },
+  ])
+    assert.throws(() => configWith(sections), /must be a node port that no chute gets: 30080/);
+  assert.throws(() => configWith({ registry: { port: 32000 } }), /has node port 32000 already/);
+  assert.throws(() => configWith({ monitoring: { grafana: { nodePort: 32000 } } }), /has node port 32000 already/);
+  configWith({ controller: { nodePort: 32001 }, agent: { nodePort: 32002 }, registry: { port: 32001 } });
+});
+
+test('with registry mode direct no proxy is rendered, for all servers or for one', () => {
+  const proxies = (sections: Record<string, unknown>, own: Record<string, unknown> = {}) =>
+    [
+      ...renderTree(
+        configWith(sections),
+        new Map([serverNamed('gpu-01'), serverNamed('gpu-02', own)].map((one) => [one.name, one])),
+      ).keys(),
+    ].filter((path) => path.endsWith('/registry.yaml'));
+  const path = (server: string) => `members/${server}/miner-gpu/registry.yaml`;
+  assert.equal(proxies({}), [path('gpu-01'), path('gpu-02')]);
+  assert.equal(proxies({ registry: { mode: 'direct' } }), []);
+  assert.equal(proxies({ registry: { mode: 'direct' } }, { registryMode: 'proxy' }), [path('gpu-02')]);
+  assert.equal(proxies({}, { registryMode: 'direct' }), [path('gpu-01')]);
 });
 
 test('the password of a store and the address of the miner are in no file', () => {

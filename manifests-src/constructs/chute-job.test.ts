@@ -1,3 +1,4 @@
+import { configFor } from '@miner/controller/domain/config.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { type Case, chute, config, render, server } from '../fixtures.ts';
@@ -72,6 +73,12 @@ test('R20 chute images are always pulled, our own only when they are not pinned 
   const cacheCleaner = `registry.example/cache-cleaner:0.1.0@sha256:${'a'.repeat(64)}`;
   const pinned = parse({ config: { images: { ...config.images, cacheCleaner } } }).init;
   assert.equal([pinned.image, pinned.imagePullPolicy], [cacheCleaner, 'IfNotPresent']);
+});
+
+test('R20 with registry mode direct an image comes from the registry of its validator', () => {
+  const direct = configFor(config, { registryMode: 'direct' });
+  assert.is(parse({ config: direct }).main.image, 'registry.chutes.ai/alice/vllm:1.2.3-p4');
+  rejects({ config: { ...direct, validators: [] } }, /R10/);
 });
 
 test('R21 requests equal limits, sized by the GPUs, without a GPU resource', () => {

@@ -1,6 +1,7 @@
 // The Job of one chute deployment (kubernetes.md 3.2). The validator compares process 1 and the image's file system (R6-R9), so what is
 // not listed there is left at the Kubernetes defaults. No TTL: Argo CD would start a vanished Job again (R14).
 
+import { chuteRegistries } from '@miner/controller/domain/config.ts';
 import { mountsCode, needsLaunchToken, probePort } from '@miner/controller/domain/version.ts';
 import { k8s } from 'cdk8s-plus-28';
 import type { JsonObject } from '../yaml.ts';
@@ -21,9 +22,11 @@ import { demand, demandLabels } from './rules.ts';
 const cacheRoot = '/var/snap/cache';
 const { Quantity } = k8s;
 
-/** `<hotkey>.localregistry.chutes.ai` is 127.0.0.1: the registry proxy of the node answers and signs the pull. */
 function chuteImage({ chute, config }: ChuteProps): string {
-  return `${chute.validator.toLowerCase()}.localregistry.chutes.ai:${config.registry.port}/${chute.image}`;
+  const { proxy, direct } = chuteRegistries(chute.validator, config);
+  if (config.registry.mode === 'proxy') return `${proxy}/${chute.image}`;
+  demand(direct !== undefined, 'R10', `validator is ${chute.validator}`, 'it must be one of miner.yaml');
+  return `${direct}/${chute.image}`;
 }
 
 /** Process 1, word for word what the validator expects (R6). */

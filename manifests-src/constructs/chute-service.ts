@@ -6,7 +6,7 @@ import {
   isAllocatableNodePort,
   nodePortRange,
   podPorts,
-  reservedNodePorts,
+  reservedNodePortsText,
 } from '@miner/controller/domain/nodeport.ts';
 import { k8s } from 'cdk8s-plus-28';
 import type { JsonObject } from '../yaml.ts';
@@ -37,7 +37,7 @@ function demandPorts(props: ChuteProps): void {
       `port is ${port}`,
       'a port of a chute is 2202 or 8000-65535',
     );
-    const allowed = `a node port is ${nodePortRange.first}-${nodePortRange.last} without ${[...reservedNodePorts].join(', ')}`;
+    const allowed = `a node port is ${nodePortRange.first}-${nodePortRange.last} without ${reservedNodePortsText}`;
     demand(isAllocatableNodePort(nodePort), 'R12', `node port of ${port} is ${nodePort}`, allowed);
     demand(!nodePorts.has(nodePort), 'R12', `node port ${nodePort} is used twice`, 'each leads to one port');
     nodePorts.add(nodePort);

@@ -108,7 +108,7 @@ export async function openClusterRepo(options: ClusterRepoOptions): Promise<Open
     clock,
     onBadFile,
     guard: options.guard ?? guardTree,
-    configAt: async (commit) => (await main.readAt(commit)).config,
+    mainAt: main.readAt,
   });
   const git = openGitProgram(dir, localTimeoutMs);
   const upkeep = createUpkeep({ git, alone: repository.alone, own: connection !== undefined });

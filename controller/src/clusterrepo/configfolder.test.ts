@@ -93,7 +93,7 @@ test('what must agree between files is checked, and everything is reported at on
   assert.equal(found, [
     'miner.yaml:4: validators[0].registry: found "", allowed: at least 1 character',
     'servers/a.yaml:3: name: found "gpu-0001", allowed: the name of the file, which would have to be servers/gpu-0001.yaml',
-    'servers/gpu-0004.yaml:9: colour: found an unknown field, allowed: name, validator, hourlyCost, gpuShortRef, agentApi, locked, netMbps, diskReadGbps, cache',
+    'servers/gpu-0004.yaml:9: colour: found an unknown field, allowed: name, validator, hourlyCost, gpuShortRef, agentApi, locked, netMbps, diskReadGbps, cache, registryMode',
     'servers/gpu-0005.yml:3: name: found "gpu-0005", allowed: the name of the file, which would have to be servers/gpu-0005.yaml',
     'servers/gpu-0003.yaml:7: agentApi: found "http://192.0.2.9:32000/", allowed: an address of its own; servers/gpu-0002.yaml has this one',
   ]);

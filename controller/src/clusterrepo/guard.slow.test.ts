@@ -2,8 +2,8 @@ import fc from 'fast-check';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { stringify } from 'yaml';
+import { chuteRegistries } from '../domain/config.ts';
 import type { DeploymentSpec } from '../domain/deployment.ts';
-import { reservedNodePorts } from '../domain/nodeport.ts';
 import type { Server } from '../domain/server.ts';
 import { type GuardContext, guardTree } from './guard.ts';
 import { type ParsedManifest, parseManifest } from './manifest.ts';
@@ -105,7 +105,7 @@ const mutations: Mutation[] = [
     change: (objects, spec, other) =>
       setNodePort(objects, (other.server === spec.server ? other : spec).ports[1]?.nodePort ?? 0),
   },
-  ...[...reservedNodePorts, 29999, 32768, 80].map((port): Mutation => {
+  ...[30080, 30443, 32000, 32099, 29999, 32768, 80].map((port): Mutation => {
     return { code: 'node-port-range', change: (objects) => setNodePort(objects, port) };
   }),
   { code: 'over-resources', change: (objects) => (container(objects).resources.limits.cpu = '17') },
@@ -237,19 +237,26 @@ test('the count is compared with the chute where it is known', () => {
   assert.equal(guardTree(tree, { ...context, gpuCount: () => undefined }), []);
 });
 
-test('the registry port of the configuration is no node port for a chute', () => {
+test('an image is pulled through the proxy of the server or from the registry of its validator, and from nowhere else', () => {
   const spec = makeSpec({ id: 1, server: 1, chute: makeChute(1), gpus: [0], nodePort: 31000 });
-  const moved = { ...config, registry: { ...config.registry, port: 31001 } };
   const server = makeServer(1);
   const path = deploymentPath(spec);
-  const tree = new Map([
-    [path, parseManifest(render(spec, { config: moved, server, chute: makeChute(1) }), path, 'x')],
-  ]);
-  const found = guardTree(tree, { servers: new Map([[server.name, server]]), config: moved });
-  assert.equal(
-    found.map(({ code }) => code),
-    ['node-port-range'],
-  );
+  const text = render(spec, { config, server, chute: makeChute(1) });
+  const { proxy, direct } = chuteRegistries(spec.validator, config);
+  for (const [registry, codes] of [
+    [proxy, []],
+    [direct ?? '', []],
+    ['registry.elsewhere.example', ['wrong-registry']],
+    [`${direct}.elsewhere.example`, ['wrong-registry']],
+  ] as const) {
+    const tree = new Map([[path, parseManifest(text.replaceAll(proxy, registry), path, 'x')]]);
+    const found = guardTree(tree, { servers: new Map([[server.name, server]]), config });
+    assert.equal(
+      found.map(({ code }) => code),
+      codes,
+      registry,
+    );
+  }
 });
 
 test('secrets are found in comments, in escapes and in what cannot be read', () => {

@@ -1,7 +1,7 @@
 // The guard before every commit on `live`: the whole tree about to be written is checked, so that no GPU and no node port is given
 // twice, nothing exceeds its server and nothing secret gets into git. Pure; a file by itself was checked when it was parsed.
 
-import type { MinerConfig } from '../domain/config.ts';
+import { chuteRegistries, type MinerConfig } from '../domain/config.ts';
 import type { DeploymentSpec } from '../domain/deployment.ts';
 import { isAllocatableNodePort } from '../domain/nodeport.ts';
 import type { Server } from '../domain/server.ts';
@@ -33,10 +33,12 @@ function imageProblem({ image, initImages, spec }: ManifestContent, config: Mine
   if (!config.validators.some(({ hotkey }) => hotkey === spec.validator)) {
     return `validator ${spec.validator} is not configured`;
   }
-  const host = `${spec.validator.toLowerCase()}.localregistry.chutes.ai:${config.registry.port}`;
-  if (!image.startsWith(`${host}/`)) return `image ${image} is not pulled through ${host}`;
-  const other = initImages.find((name) => name !== config.images.cacheCleaner && !name.startsWith(`${host}/`));
-  return other && `image ${other} is neither ${config.images.cacheCleaner} nor pulled through ${host}`;
+  const { proxy, direct } = chuteRegistries(spec.validator, config);
+  // Which of the two is the server's own setting; both lead to the same registry.
+  const isTheirs = (name: string) => name.startsWith(`${proxy}/`) || name.startsWith(`${direct}/`);
+  if (!isTheirs(image)) return `image ${image} is pulled neither through ${proxy} nor from ${direct}`;
+  const other = initImages.find((name) => name !== config.images.cacheCleaner && !isTheirs(name));
+  return other && `image ${other} is neither ${config.images.cacheCleaner} nor one of the validator's registry`;
 }
 
 function* checkFile(manifest: ParsedManifest, context: GuardContext): Generator<Violation> {
@@ -54,7 +56,7 @@ function* checkFile(manifest: ParsedManifest, context: GuardContext): Generator<
     yield violation('gpu-count', `holds ${spec.gpuIds.length} GPUs, the chute needs ${wanted}`);
   }
   for (const { nodePort } of spec.ports) {
-    if (isAllocatableNodePort(nodePort) && nodePort !== context.config.registry.port) continue;
+    if (isAllocatableNodePort(nodePort)) continue;
     yield violation('node-port-range', `node port ${nodePort} may not be given to a chute`);
   }
   const server = context.servers.get(spec.server);

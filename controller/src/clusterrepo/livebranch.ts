@@ -4,11 +4,11 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Chute } from '../domain/chute.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { MinerConfig } from '../domain/config.ts';
+import { configFor, type MinerConfig } from '../domain/config.ts';
 import type { Decision, DeployDecision } from '../domain/decision.ts';
 import type { DeploymentSpec } from '../domain/deployment.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
-import type { CommittedTree, LiveBatch, LiveTree } from '../domain/ports.ts';
+import type { CommittedTree, LiveBatch, LiveTree, MainTree } from '../domain/ports.ts';
 import type { Server } from '../domain/server.ts';
 import type { guardTree, Violation } from './guard.ts';
 import { commitInParts } from './halving.ts';
@@ -28,6 +28,8 @@ export interface RenderContext {
   explanation?: string;
 }
 
+export type Configuration = Pick<MainTree, 'config' | 'servers'>;
+
 export interface LiveOptions {
   /** YAML text of one deployment; the same inputs give the same bytes. */
   render: (spec: DeploymentSpec, context: RenderContext) => string;
@@ -37,7 +39,7 @@ export interface LiveOptions {
   /** Called once for every file on `live` that cannot be read or breaks a rule by itself. */
   onBadFile: OnBadFile | undefined;
   clock: Clock;
-  configAt: (commit: string) => Promise<MinerConfig>;
+  mainAt: (commit: string) => Promise<Configuration>;
 }
 
 export interface LiveBranch {
@@ -81,7 +83,7 @@ export function openLiveBranch(repository: Repository, options: LiveOptions): Li
   const tree = openLiveTree(repository, options.onBadFile);
   const queue = createQueue();
 
-  function addDeploy(draft: Draft, decision: DeployDecision, config: MinerConfig): void {
+  function addDeploy(draft: Draft, decision: DeployDecision, { config, servers }: Configuration): void {
     const { spec, decisionId } = decision;
     const path = deploymentPath(spec);
     const refuse = (message: string) => draft.violations.push({ code: 'id-mismatch', paths: [path], message });
@@ -92,7 +94,8 @@ export function openLiveBranch(repository: Repository, options: LiveOptions): Li
     }
     let text: string;
     try {
-      text = options.render(spec, { config, ...context, explanation: explanationOf(decision) });
+      const own = configFor(config, servers.get(spec.server));
+      text = options.render(spec, { config: own, ...context, explanation: explanationOf(decision) });
     } catch (error) {
       draft.violations.push({ code: 'render-failed', paths: [path], message: messageOf(error) });
       return;
@@ -109,7 +112,7 @@ export function openLiveBranch(repository: Repository, options: LiveOptions): Li
     draft.changed.add(path);
   }
 
-  function makeDraft(state: LiveState, batch: LiveBatch, config: MinerConfig): Draft {
+  function makeDraft(state: LiveState, batch: LiveBatch, main: Configuration): Draft {
     const draft: Draft = {
       files: new Map(state.files),
       changes: new Map(),
@@ -119,7 +122,7 @@ export function openLiveBranch(repository: Repository, options: LiveOptions): Li
     };
     for (const decision of batch.decisions) {
       if (decision.kind === 'deploy') {
-        addDeploy(draft, decision, config);
+        addDeploy(draft, decision, main);
         continue;
       }
       const path = deploymentPath(decision.spec);
@@ -163,9 +166,9 @@ export function openLiveBranch(repository: Repository, options: LiveOptions): Li
       });
     }
     const before = await tree.at(head);
-    const config = await options.configAt(batch.configCommit);
-    const draft = makeDraft(before, batch, config);
-    demandGuarded(draft, before, config);
+    const main = await options.mainAt(batch.configCommit);
+    const draft = makeDraft(before, batch, main);
+    demandGuarded(draft, before, main.config);
     return { head, before, draft };
   }
 

@@ -3,6 +3,7 @@
 
 import { isDeepStrictEqual } from 'node:util';
 import type { Clock } from '../domain/clock.ts';
+import { configFor } from '../domain/config.ts';
 import { MinerError } from '../domain/errors.ts';
 import type { MainTree, Rerendered, TreeRenderer } from '../domain/ports.ts';
 import { findLeaks } from './leaks.ts';
@@ -119,7 +120,7 @@ export function createRerender(repository: Repository, options: RerenderOptions)
     return files;
   }
 
-  async function deploymentChanges(head: string, { config }: MainTree, found: Changes): Promise<void> {
+  async function deploymentChanges(head: string, { config, servers }: MainTree, found: Changes): Promise<void> {
     let done = 0;
     for (const [path, oid] of await filesBelow(head, chutesFolder)) {
       done += 1;
@@ -130,7 +131,7 @@ export function createRerender(repository: Repository, options: RerenderOptions)
       if (!content || !context) continue;
       let after: string;
       try {
-        after = render(content.spec, { config, ...context });
+        after = render(content.spec, { config: configFor(config, servers.get(content.spec.server)), ...context });
       } catch {
         // What the configuration does not allow any more runs on as it is.
         found.kept += 1;

@@ -11,7 +11,7 @@ import { imageValues } from './values/images.ts';
 import { monitoringValues } from './values/monitoring.ts';
 import { postgresValues } from './values/postgres.ts';
 import { redisValues } from './values/redis.ts';
-import { registryValues } from './values/registry.ts';
+import { registryModes, registryValues } from './values/registry.ts';
 import { secretValues } from './values/secrets.ts';
 import { agentValues, auditValues, controllerValues, gepettoValues } from './values/workloads.ts';
 
@@ -29,7 +29,7 @@ export const validatorConfig = z.strictObject({
 });
 export type ValidatorConfig = z.infer<typeof validatorConfig>;
 
-export const minerConfig = z.strictObject({
+const minerFields = z.strictObject({
   /** The miner's hotkey address; must be that of the hotkey file the controller runs with. */
   hotkey,
   validators: z.array(validatorConfig).min(1).describe('Validators that are worked for.'),
@@ -49,6 +49,26 @@ export const minerConfig = z.strictObject({
   monitoring: monitoringValues,
   shutdownSeconds: z.int().min(0).max(600).default(180).describe('Seconds a chute gets to shut down.'),
 });
+/** Two Services of a cluster cannot have one node port: the second would be refused. */
+export const minerConfig = minerFields.superRefine(({ controller, agent, registry, monitoring }, context) => {
+  const clusters: [path: string[], port: number][][] = [
+    [
+      [['controller', 'nodePort'], controller.nodePort],
+      [['monitoring', 'grafana', 'nodePort'], monitoring.grafana.nodePort],
+    ],
+    [
+      [['agent', 'nodePort'], agent.nodePort],
+      [['registry', 'port'], registry.port],
+      [['monitoring', 'member', 'nodePort'], monitoring.member.nodePort],
+    ],
+  ];
+  for (const parts of clusters)
+    for (const [index, [path, port]] of parts.entries()) {
+      const [other] = parts.slice(0, index).find(([, taken]) => taken === port) ?? [];
+      if (other)
+        context.addIssue({ code: 'custom', path, message: `${other.join('.')} has node port ${port} already` });
+    }
+});
 export type MinerConfig = z.infer<typeof minerConfig>;
 
 export const serverConfig = z.strictObject({
@@ -67,5 +87,38 @@ export const serverConfig = z.strictObject({
   netMbps: z.number().positive().optional().describe('What it downloads at, Mbit/s; estimated if left out.'),
   diskReadGbps: z.number().positive().optional().describe('What it reads from its disk, GB/s; estimated if left out.'),
   cache: serverCacheValues,
+  registryMode: z
+    .enum(registryModes)
+    .optional()
+    .describe('How its chute images are pulled, where it differs from registry.mode of miner.yaml.'),
 });
 export type ServerConfig = z.infer<typeof serverConfig>;
+
+type Own = Partial<Pick<ServerConfig, 'cache' | 'registryMode'>>;
+
+/** The miner's configuration as it holds for one server. */
+export function configFor(config: MinerConfig, { cache = {}, registryMode }: Own = {}): MinerConfig {
+  const { maxAgeDays, maxSizeGb, minFreeGb } = config.cache;
+  return {
+    ...config,
+    registry: { ...config.registry, mode: registryMode ?? config.registry.mode },
+    cache: {
+      ...config.cache,
+      maxAgeDays: cache.maxAgeDays ?? maxAgeDays,
+      maxSizeGb: cache.maxSizeGb ?? maxSizeGb,
+      minFreeGb: cache.minFreeGb ?? minFreeGb,
+    },
+  };
+}
+
+/** Registry hosts under which a validator's chute images may be asked for: that of the node's proxy, and the validator's own. */
+export function chuteRegistries(
+  hotkey: string,
+  { validators, registry }: MinerConfig,
+): { proxy: string; direct: string | undefined } {
+  return {
+    // 127.0.0.1: the proxy of the node answers, and signs the pull.
+    proxy: `${hotkey.toLowerCase()}.localregistry.chutes.ai:${registry.port}`,
+    direct: validators.find((one) => one.hotkey === hotkey)?.registry,
+  };
+}

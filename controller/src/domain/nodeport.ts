@@ -6,8 +6,19 @@ import { hasAttestationPort } from './version.ts';
 
 export const nodePortRange = { first: 30000, last: 32767 } as const;
 
-/** Held by Grafana, member Prometheus, TEE attestation, the registry proxy, the agent or miner API, and the monitor (kubernetes.md 0.3). */
-export const reservedNodePorts: ReadonlySet<number> = new Set([30080, 30090, 30443, 30500, 32000, 32001]);
+/** Where the miner's own parts may be moved to; agent, miner API and upstream's monitor are there from the start. */
+const ownNodePorts = { first: 32000, last: 32099 } as const;
+
+/**
+ * Never given to a chute: Grafana, member Prometheus, TEE attestation, registry proxy (kubernetes.md 0.3), and the band of the miner's own
+ * parts. Wherever one of these is moved to, it is a port of this set, so what gives ports out need not know the configuration.
+ */
+export const reservedNodePorts: ReadonlySet<number> = new Set([
+  ...[30080, 30090, 30443, 30500],
+  ...Array.from({ length: ownNodePorts.last - ownNodePorts.first + 1 }, (_, i) => ownNodePorts.first + i),
+]);
+
+export const reservedNodePortsText = `30080, 30090, 30443, 30500 and ${ownNodePorts.first}-${ownNodePorts.last}`;
 
 export function isAllocatableNodePort(port: number): boolean {
   return (

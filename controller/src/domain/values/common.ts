@@ -1,7 +1,7 @@
 // Shapes that several sections of miner.yaml share: Kubernetes quantities, resources, placement, node ports, Secrets by name.
 
 import { z } from 'zod';
-import { nodePortRange } from '../nodeport.ts';
+import { reservedNodePorts, reservedNodePortsText } from '../nodeport.ts';
 
 const quantityText = /^\d+(\.\d+)?(m|k|M|G|T|Ki|Mi|Gi|Ti)?$/;
 const objectName = /^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$/;
@@ -60,10 +60,9 @@ export type Placement = z.infer<typeof placement>;
 export function nodePort(port: number) {
   return z
     .int()
-    .min(nodePortRange.first)
-    .max(nodePortRange.last)
+    .refine((value) => reservedNodePorts.has(value), `must be a node port that no chute gets: ${reservedNodePortsText}`)
     .default(port)
-    .describe(`Node port, ${nodePortRange.first} to ${nodePortRange.last}.`);
+    .describe(`Node port: ${reservedNodePortsText}.`);
 }
 
 export function cron(schedule: string) {

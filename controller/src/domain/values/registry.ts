@@ -3,8 +3,16 @@
 import { z } from 'zod';
 import { nodePort, resources } from './common.ts';
 
+export const registryModes = ['proxy', 'direct'] as const;
+
 export const registryValues = z
   .strictObject({
+    mode: z
+      .enum(registryModes)
+      .default('proxy')
+      .describe(
+        "proxy: chute images are pulled through a proxy on each GPU server, which signs every pull; direct: from the validator's registry itself, which knows the server otherwise (TEE).",
+      ),
     port: nodePort(30500).describe(
       "Node port of the registry proxy on every GPU server; the mirror in the server's registries.yaml must name the same.",
     ),
