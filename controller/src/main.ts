@@ -11,6 +11,7 @@ const roles: Record<string, () => Promise<{ role: Role }>> = {
   'cache-cleaner': () => import('./roles/cache-cleaner.ts'),
   controller: () => import('./roles/serve-controller.ts'),
   gepetto: () => import('./roles/serve-gepetto.ts'),
+  'graval-bootstrap': () => import('./roles/graval-bootstrap.ts'),
   'import-upstream': () => import('./roles/import-upstream.ts'),
   'registry-auth': () => import('./roles/registry-auth.ts'),
 };
