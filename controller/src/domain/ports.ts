@@ -7,6 +7,7 @@ import type { Decision } from './decision.ts';
 import type { DeploymentLifecycle, DeploymentSpec, MemberHealth, ObservedPod } from './deployment.ts';
 import type { MinerEvent } from './event.ts';
 import type { DeviceInfo, Server } from './server.ts';
+import type { Verification } from './verification.ts';
 
 // ---- validator ------------------------------------------------------------------------------------------------------
 
@@ -103,6 +104,8 @@ export interface ValidatorClient {
     nodes: readonly NodeArgs[],
   ): Promise<{ taskId: string; seed: bigint | undefined }>;
   verificationStatus(taskId: string): Promise<VerificationStatus>;
+  /** A TEE server with its GPUs, `host` public; the validator attests it later (protocol.md 6.3). */
+  advertiseServer(server: { serverId: string; name: string; host: string }, gpus: readonly NodeArgs[]): Promise<void>;
   /** Newer validators forget the whole server; on 404 each GPU is deleted by itself. */
   forgetServer(serverId: string, gpuIds: readonly string[]): Promise<void>;
 }
@@ -185,7 +188,9 @@ export interface Store {
   addServer(server: Server): Promise<void>;
   updateServer(
     name: string,
-    change: Partial<Pick<Server, 'locked' | 'seed' | 'verificationPort' | 'hourlyCost' | 'gpus'>>,
+    change: Partial<
+      Pick<Server, 'locked' | 'seed' | 'verificationPort' | 'hourlyCost' | 'gpus' | 'cpuPerGpu' | 'memoryPerGpu'>
+    > & { cordoned?: string | null | undefined },
   ): Promise<void>;
   markGpusVerified(gpuIds: readonly string[]): Promise<void>;
   /** Removes its GPUs and lifecycle rows too. */
@@ -232,6 +237,12 @@ export interface Store {
   takeLease(name: string, holder: string, ttlMs: number): Promise<LeaseTerm>;
   /** Others may take it at once; nothing happens when somebody else holds it. */
   giveLease(name: string, holder: string): Promise<void>;
+  /** Those that are not ended, by name. */
+  verifications(): Promise<Verification[]>;
+  /** Insert or replace. */
+  saveVerification(verification: Verification): Promise<void>;
+  /** Missing counts as done. */
+  endVerification(name: string): Promise<void>;
   /** Rejects with E-STORE when the database does not answer. */
   ping(): Promise<void>;
   close(): Promise<void>;
@@ -352,7 +363,9 @@ export interface Members {
   observe(): Observation;
   /** The kubeconfig each member was added with. Credentials: only the miner itself may see them. */
   kubeconfigs(): ReadonlyMap<string, string>;
-  /** Called after every change of a pod or of a member's health; coalesced. */
+  /** The node of each member as it was seen last; a member whose node was not seen yet is missing. */
+  nodes(): ReadonlyMap<string, MemberNode>;
+  /** Called after every change of a pod, a node or a member's health; coalesced. */
   onChange(listener: () => void): void;
   node(member: string): Promise<MemberNode>;
   labelNode(member: string, labels: Readonly<Record<string, string>>): Promise<void>;

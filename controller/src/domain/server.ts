@@ -44,6 +44,8 @@ export interface Server {
   hourlyCost: number;
   locked: boolean;
   tee: boolean;
+  /** Why nothing may be placed on it until its GPUs were verified again, one sentence. */
+  cordoned?: string | undefined;
   /** GraVal seed from the validator, up to 2^63-1. */
   seed: bigint | undefined;
   /** Node port at which the validator reaches the GraVal bootstrap. */

@@ -38,3 +38,13 @@ export function sizeServer(node: NodeCapacity): Sizing {
     memoryPerGpu: memory <= node.gpus ? 1 : Math.min(vram, Math.floor((memory * 0.8) / node.gpus)),
   };
 }
+
+/** Firmware and kernel take a part of the RAM that was bought. */
+const ramShare = 0.95;
+
+/** The network wants as much RAM as VRAM: models are loaded through it (operations.md 1). Throws E-NODE. */
+export function demandRam({ memoryGiB, gpus, gpuMemoryMiB }: NodeCapacity): void {
+  const vramGiB = Math.floor((gpus * gpuMemoryMiB) / 1024);
+  if (memoryGiB >= vramGiB * ramShare) return;
+  throw new MinerError('E-NODE', `the node has ${memoryGiB} GiB of RAM for ${vramGiB} GiB of VRAM; it needs as much`);
+}

@@ -94,11 +94,11 @@ function adopt(
   );
 }
 
-/** What is free after the plan. A lock keeps new chutes away, not the successor of one that runs there. */
+/** What is free after the plan. A lock keeps new chutes away, not the successor of one that runs there; a cordon does. */
 function roomsBeside({ deploys, preemptions }: Plan, world: World): Map<string, Room> {
   const made = [...deploys, ...preemptions.map(({ deploy }) => deploy)];
   const desired = new Map([...world.desired, ...made.map(({ spec }) => [spec.deploymentId, spec] as const)]);
-  const servers = world.servers.map((server) => ({ ...server, locked: false }));
+  const servers = world.servers.map((server) => ({ ...server, locked: server.cordoned !== undefined }));
   return roomOf({ ...world, desired, servers });
 }
 

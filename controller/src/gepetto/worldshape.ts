@@ -57,12 +57,14 @@ export const server = z.strictObject({
   hourlyCost: z.number().min(0),
   locked: z.boolean(),
   tee: z.boolean(),
+  cordoned: z.string().optional(),
   verificationPort: z.int().optional(),
 });
 const filledServer = server.transform(
   (one): Server => ({
     ...one,
     verificationPort: one.verificationPort,
+    cordoned: one.cordoned,
     gpus: one.gpus.map((gpu) => ({
       ...gpu,
       deviceInfo: { uuid: gpu.gpuId, name: gpu.model, memory: 0, clock_rate: 0 },

@@ -4,11 +4,12 @@ import type { RenderBootstrap } from '../domain/bootstrap.ts';
 import type { Clock } from '../domain/clock.ts';
 import type { ObservedPod } from '../domain/deployment.ts';
 import { MinerError } from '../domain/errors.ts';
-import type { Members } from '../domain/ports.ts';
+import type { MemberNode, Members } from '../domain/ports.ts';
 import { startBootstrap, stopBootstrap } from './bootstrap.ts';
 import { type Connection, connect } from './connection.ts';
 import { createHealth, type HealthKeeper } from './health.ts';
 import { labelNode, readNode } from './nodes.ts';
+import { watchNode } from './nodewatch.ts';
 import { type BadObject, watchPods } from './podwatch.ts';
 import { deleteLaunchSecret, launchSecrets, writeLaunchSecret } from './secrets.ts';
 
@@ -34,6 +35,7 @@ interface Member {
   kubeconfig: string;
   connection: Connection;
   pods: Map<string, ObservedPod>;
+  node(): MemberNode | undefined;
   health: HealthKeeper;
   stop(): Promise<void>;
 }
@@ -75,14 +77,25 @@ export function openMembers(options: MembersOptions): Members {
       onFailure: health.failed,
       onBadObject,
     });
+    let node: MemberNode | undefined;
+    const watchingNode = watchNode({
+      connection,
+      clock,
+      random,
+      onNode(seen) {
+        node = seen;
+        changed();
+      },
+    });
     return {
       kubeconfig,
       connection,
       pods,
+      node: () => node,
       health,
       async stop() {
         health.stop();
-        await watching.stop();
+        await Promise.all([watching.stop(), watchingNode.stop()]);
       },
     };
   }
@@ -113,6 +126,13 @@ export function openMembers(options: MembersOptions): Members {
       pods: [...members.values()].flatMap(({ pods }) => [...pods.values()]),
       health: new Map([...members].map(([name, { health }]) => [name, health.current()])),
     }),
+    nodes: () =>
+      new Map(
+        [...members].flatMap(([name, { node }]) => {
+          const seen = node();
+          return seen ? [[name, seen] as const] : [];
+        }),
+      ),
     kubeconfigs: () => new Map([...members].map(([name, { kubeconfig }]) => [name, kubeconfig])),
     onChange(listener) {
       listeners.push(listener);

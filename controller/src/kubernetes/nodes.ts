@@ -46,10 +46,8 @@ async function fetchNode(connection: Connection): Promise<V1Node> {
   throw new MinerError('E-NODE', `cluster ${member} has no node "${member}"; it has ${names}`, { detail: { member } });
 }
 
-/** Sizes as whole units, rounded down; disk in GiB, because that is what pods ask for. Rejects with E-NODE or E-CLUSTER. */
-export async function readNode(connection: Connection): Promise<MemberNode> {
-  const { member } = connection;
-  const node = await fetchNode(connection);
+/** Sizes as whole units, rounded down; disk in GiB, because that is what pods ask for. Throws E-NODE. */
+export function describeNode(member: string, node: V1Node): MemberNode {
   return {
     uid: node.metadata?.uid ?? '',
     name: member,
@@ -60,6 +58,11 @@ export async function readNode(connection: Connection): Promise<MemberNode> {
     gpus: capacityOf(node, 'nvidia.com/gpu', member, 0),
     diskGb: Math.floor(capacityOf(node, 'ephemeral-storage', member, 100 * 2 ** 30) / 2 ** 30),
   };
+}
+
+/** Rejects with E-NODE or E-CLUSTER. */
+export async function readNode(connection: Connection): Promise<MemberNode> {
+  return describeNode(connection.member, await fetchNode(connection));
 }
 
 /** Send only the labels that differ, so that nobody else's label is put back to an old value (kubernetes.md 7). */

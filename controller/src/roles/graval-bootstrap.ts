@@ -2,7 +2,7 @@
 // and to nobody else.
 
 import { writeFileSync } from 'node:fs';
-import { type BackendChoice, openBackend } from '@miner/graval/open.ts';
+import { type BackendOptions, openBackend } from '@miner/graval/select.ts';
 import { type RunningBootstrap, startBootstrapServer } from '@miner/graval/server/start.ts';
 import pino, { type Logger } from 'pino';
 import { MinerError, messageOf } from '../domain/errors.ts';
@@ -13,7 +13,7 @@ export interface GravalBootstrapOptions {
   minerHotkey: string;
   validators: readonly string[];
   tokenOrigins: readonly string[];
-  backend: BackendChoice;
+  backend: BackendOptions;
   host: string;
   port: number;
   statusPort: number;
@@ -39,7 +39,7 @@ export async function runGravalBootstrap(options: GravalBootstrapOptions): Promi
   const { minerHotkey: miner, lifetimeMs, log = pino() } = options;
   let running: RunningBootstrap;
   try {
-    running = await startBootstrapServer({ ...options, miner, backend: await openBackend(options.backend), log });
+    running = await startBootstrapServer({ ...options, miner, backend: openBackend(options.backend), log });
   } catch (error) {
     tellKubernetes(messageOf(error));
     throw error;
@@ -74,9 +74,9 @@ function origins(values: OptionValues): string[] {
 
 const kinds = ['auto', 'vendor', 'cuda', 'cpu'] as const;
 
-function backendOf(values: OptionValues): BackendChoice {
+function backendOf(values: OptionValues): BackendOptions {
   const kind = kinds.find((one) => one === values.backend);
-  if (kind) return { kind, library: optional(values, 'library') };
+  if (kind) return { backend: kind, minerLibrary: optional(values, 'library') };
   throw new MinerError('E-USAGE', `--backend: found "${values.backend}", allowed: ${kinds.join(', ')}`);
 }
 

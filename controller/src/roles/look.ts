@@ -143,9 +143,10 @@ export async function createLook(parts: LookParts): Promise<Look> {
   };
 }
 
-/** Price and lock are people's: what `main` says goes. */
+/** Price and lock are people's: what `main` says goes. A cordon locks on top of it. */
 function withConfig(server: Server, config: { hourlyCost: number; locked: boolean } | undefined): Server {
-  return config ? { ...server, hourlyCost: config.hourlyCost, locked: config.locked } : server;
+  const { hourlyCost, locked } = config ?? server;
+  return { ...server, hourlyCost, locked: locked || server.cordoned !== undefined };
 }
 
 /** Until a validator has answered once, the chutes the store remembers. */

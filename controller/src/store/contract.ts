@@ -11,6 +11,7 @@ import { lifecycleContract } from './contract/lifecycles.ts';
 import { serverContract } from './contract/servers.ts';
 import { tableContract } from './contract/tables.ts';
 import { upkeepContract } from './contract/upkeep.ts';
+import { verificationContract } from './contract/verifications.ts';
 import { type Rule, rejection, type World } from './contract/world.ts';
 import type { Database, OpenDatabase } from './database.ts';
 import { sql } from './drizzle.ts';
@@ -26,6 +27,7 @@ const parts = {
   events: eventContract,
   leases: leaseContract,
   upkeep: upkeepContract,
+  verifications: verificationContract,
 };
 
 /** Rows of a statement with either driver: PGlite wraps them, `postgres` does not. */
@@ -51,7 +53,7 @@ export function storeContract(name: string, open: () => Promise<OpenDatabase>): 
   });
   test.before.each(async () => {
     // In PGlite TRUNCATE takes 100 ms and DELETE 1 ms.
-    for (const table of ['servers', 'deployment_audit', 'chutes', 'decisions', 'events', 'leases'])
+    for (const table of ['servers', 'deployment_audit', 'chutes', 'decisions', 'events', 'leases', 'verifications'])
       await opened().rows(`delete from ${table}`);
   });
   test.after(() => world?.store.close());

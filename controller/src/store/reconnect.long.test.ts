@@ -14,6 +14,7 @@ import {
   makeStored,
   uuid,
 } from './contract/fixtures.ts';
+import { makeVerification } from './contract/verifications.ts';
 import { type Wire, wireTo } from './contract/wire.ts';
 import { rejection } from './contract/world.ts';
 import { openStore } from './open.ts';
@@ -46,6 +47,9 @@ const calls: Record<Exclude<keyof Store, 'close'>, (store: Store) => Promise<unk
   prune: (store) => store.prune(0),
   takeLease: (store) => store.takeLease('l', 'a', 1000),
   giveLease: (store) => store.giveLease('l', 'a'),
+  verifications: (store) => store.verifications(),
+  saveVerification: (store) => store.saveVerification(makeVerification('gpu-1')),
+  endVerification: (store) => store.endVerification('gpu-1'),
   ping: (store) => store.ping(),
 };
 

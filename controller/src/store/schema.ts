@@ -5,6 +5,7 @@ import type { ChutePort } from '../domain/chute.ts';
 import type { Decision } from '../domain/decision.ts';
 import type { MinerEvent } from '../domain/event.ts';
 import type { DeviceInfo } from '../domain/server.ts';
+import type { Verification } from '../domain/verification.ts';
 import {
   bigint,
   boolean,
@@ -44,6 +45,8 @@ export const servers = pgTable(
     hourlyCost: doublePrecision('hourly_cost').notNull(),
     locked: boolean('locked').notNull().default(false),
     tee: boolean('is_tee').notNull().default(false),
+    /** Why nothing may be placed on it until it was verified again. */
+    cordoned: text('cordoned'),
     /** Up to 2^63-1: never a JavaScript number (trap 4). */
     seed: bigint('seed', { mode: 'bigint' }),
     verificationPort: integer('verification_port'),
@@ -192,4 +195,11 @@ export const leases = pgTable('leases', {
   holder: text('holder').notNull(),
   token: integer('token').notNull(),
   expiresAt: instant('expires_at').notNull(),
+});
+
+/** Servers that are being added or verified again. */
+export const verifications = pgTable('verifications', {
+  name: text('name').primaryKey(),
+  /** json, not jsonb: it is handed on as it was written. */
+  verification: json('verification').notNull().$type<Verification>(),
 });

@@ -63,6 +63,7 @@ export function serverStore(db: Database): ServerStore {
       hourlyCost: servers.hourlyCost,
       locked: servers.locked,
       tee: servers.tee,
+      cordoned: servers.cordoned,
       seed: servers.seed,
       verificationPort: servers.verificationPort,
       createdAt: servers.createdAt,
@@ -88,7 +89,7 @@ export function serverStore(db: Database): ServerStore {
     }
   }
 
-  /** Undefined fields stay as they are; `gpus` replaces the whole list. */
+  /** Undefined fields stay as they are, null empties; `gpus` replaces the whole list. */
   async function updateServer(name: string, change: Parameters<Store['updateServer']>[1]): Promise<void> {
     checkSeed(name, change.seed);
     const { gpus: list, ...columns } = change;

@@ -11,6 +11,7 @@ import { leaseStore } from './leases.ts';
 import { lifecycleStore } from './lifecycles.ts';
 import { serverStore } from './servers.ts';
 import { upkeep } from './upkeep.ts';
+import { verificationStore } from './verifications.ts';
 
 /** Every function rejects with a MinerError: E-ALREADY-ADDED where the interface says so, else E-STORE. */
 export function storeOn({ db, close, limit }: OpenDatabase): Store {
@@ -23,6 +24,7 @@ export function storeOn({ db, close, limit }: OpenDatabase): Store {
     ...auditStore(db),
     ...leaseStore(db),
     ...upkeep(db),
+    ...verificationStore(db),
   };
   // Closing has a limit of its own: it waits for what is still running.
   return { ...withStoreErrors(functions, limit), ...withStoreErrors({ close }) };

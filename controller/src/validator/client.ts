@@ -16,8 +16,6 @@ export type { ValidatorClientOptions };
 export interface FullValidatorClient extends ValidatorClient, Announcements, Remote {
   /** Newer validators want to know the server as well; older ones do not look. */
   launchConfig(chuteId: string, jobId?: string, serverId?: string): Promise<LaunchGranted | LaunchRefused>;
-  /** A TEE server with its GPUs, `host` public; the validator attests it later (protocol.md 6.3). */
-  advertiseServer(server: { serverId: string; name: string; host: string }, gpus: readonly NodeArgs[]): Promise<void>;
 }
 
 const integer = z.union([z.int(), z.bigint()]).transform(BigInt);

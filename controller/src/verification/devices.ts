@@ -3,8 +3,9 @@
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
 import { MinerError } from '../domain/errors.ts';
-import { gpuTable, modelOfDevice } from '../domain/gputable.ts';
+import { type GpuModel, gpuTable, modelOfDevice } from '../domain/gputable.ts';
 import { isGpuId } from '../domain/ids.ts';
+import type { MemberNode } from '../domain/ports.ts';
 import type { DeviceInfo } from '../domain/server.ts';
 import { managementHeaders } from '../signing/sign.ts';
 import type { Signer } from '../signing/sr25519.ts';
@@ -13,6 +14,8 @@ import { type Fetch, reasonOf } from './agent.ts';
 const attempts = 5;
 const pauseMs = 3000;
 const timeoutMs = 5000;
+/** Between the driver's count of VRAM and that of GPU feature discovery: they differ by what the driver keeps for itself. */
+const memoryTolerance = 0.05;
 
 const optionalCount = z.int().nonnegative().nullish();
 const optionalFlag = z.boolean().nullish();
@@ -50,6 +53,12 @@ export interface DevicesRequest {
   fetch?: Fetch | undefined;
 }
 
+/** Of an answer to either strategy: `{devices: […]}`, or a bare list from a TEE node. Throws a SyntaxError or ZodError. */
+export function readDevices(text: string): DeviceInfo[] {
+  const content: unknown = JSON.parse(text);
+  return answer.parse(Array.isArray(content) ? { devices: content } : content).devices.map(compact);
+}
+
 /** `GET /devices`, signed by the miner with purpose `graval`: five tries, 3 s apart (graval.md 4.4). Rejects with E-VERIFICATION. */
 export async function fetchDevices({
   address,
@@ -68,7 +77,7 @@ export async function fetchDevices({
         signal: AbortSignal.any([signal, AbortSignal.timeout(timeoutMs)]),
       });
       const text = await response.text();
-      if (response.ok) return answer.parse(JSON.parse(text)).devices.map(compact);
+      if (response.ok) return readDevices(text);
       problem = `status ${response.status}`;
     } catch (error) {
       problem = error instanceof z.ZodError ? z.prettifyError(error).split('\n').join('; ') : reasonOf(error);
@@ -80,20 +89,45 @@ export async function fetchDevices({
   );
 }
 
-/** Throws E-VERIFICATION for a wrong number of GPUs or a repeated one, E-GPU-REF for another model than `gpuShortRef`. */
-export function checkDevices(devices: readonly DeviceInfo[], expectedCount: number, gpuShortRef: string): void {
-  if (devices.length !== expectedCount) {
-    throw new MinerError('E-VERIFICATION', `the node has ${expectedCount} GPUs, but ${devices.length} were found`);
+/** Throws E-VERIFICATION for a wrong number of GPUs, a repeated one, or a record that the node or the GPU table contradicts; E-GPU-REF for another model than `gpuShortRef`. */
+export function checkDevices(devices: readonly DeviceInfo[], node: MemberNode, gpuShortRef: string): void {
+  if (devices.length !== node.gpus) {
+    throw new MinerError('E-VERIFICATION', `the node has ${node.gpus} GPUs, but ${devices.length} were found`);
   }
   const ids = new Set(devices.map(({ uuid }) => uuid));
   if (ids.size !== devices.length) throw new MinerError('E-VERIFICATION', 'two GPUs report the same id');
-  // A model newer than the table is left to the validator.
-  if (!gpuTable.some(({ ref }) => ref === gpuShortRef)) return;
-  for (const { name, uuid } of devices) {
-    const model = modelOfDevice(name)?.ref;
-    if (model !== gpuShortRef) {
-      const found = model === undefined ? 'unknown to the GPU table' : model;
-      throw new MinerError('E-GPU-REF', `GPU ${uuid} is "${name}" (${found}), not ${gpuShortRef}`);
-    }
+  const labelMiB = Number(node.labels['nvidia.com/gpu.memory']);
+  for (const device of devices) checkDevice(device, labelMiB, gpuShortRef);
+}
+
+function checkDevice(device: DeviceInfo, labelMiB: number, gpuShortRef: string): void {
+  const { name, uuid, memory } = device;
+  const memoryMiB = Math.round(memory / 1024 ** 2);
+  if (Math.abs(memoryMiB - labelMiB) > labelMiB * memoryTolerance) {
+    const told = `GPU ${uuid} reports ${memoryMiB} MiB, label nvidia.com/gpu.memory says ${labelMiB}`;
+    throw new MinerError('E-VERIFICATION', told);
   }
+  // A model newer than the table is left to the validator.
+  const expected = gpuTable.find(({ ref }) => ref === gpuShortRef);
+  if (!expected) return;
+  const model = modelOfDevice(name)?.ref;
+  if (model !== gpuShortRef) {
+    const found = model === undefined ? 'unknown to the GPU table' : model;
+    throw new MinerError('E-GPU-REF', `GPU ${uuid} is "${name}" (${found}), not ${gpuShortRef}`);
+  }
+  const problem = recordProblem(device, expected);
+  if (problem) throw new MinerError('E-VERIFICATION', `GPU ${uuid} "${name}" reports ${problem}`);
+}
+
+/** What the validator would refuse of a record (graval.md 2.1). */
+function recordProblem({ memory, processors, clock_rate }: DeviceInfo, model: GpuModel): string | undefined {
+  const gb = Math.floor(memory / 1e9);
+  const most = model.vramGb * 1.024 ** 3 + 1;
+  if (gb < model.vramGb - 1 || gb > most) return `${gb} GB of VRAM; ${model.ref} has ${model.vramGb}`;
+  if (processors !== undefined && processors !== model.processors)
+    return `${processors} processors; ${model.ref} has ${model.processors}`;
+  const mhz = clock_rate / 1000;
+  if (mhz < model.clockBase || mhz > model.clockBoost * 1.1)
+    return `a clock of ${mhz} MHz; ${model.ref} has ${model.clockBase} to ${model.clockBoost}`;
+  return undefined;
 }

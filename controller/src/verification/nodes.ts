@@ -1,11 +1,14 @@
-// Adds and deletes GPU servers. At most one of the two runs for a server: deleting a server that is being added stops the adding first.
+// Adds, verifies again and deletes GPU servers. At most one of these runs for a server: deleting one that is being added stops the adding
+// first. What a process that is gone had begun is taken up by the next.
 
 import type { ServerConfig } from '../domain/config.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
-import { type CheckedNode, checkNode } from './checks.ts';
+import type { MemberNode } from '../domain/ports.ts';
+import type { Verification } from '../domain/verification.ts';
+import { checkNode } from './checks.ts';
 import type { NodeDeps, Progress } from './deps.ts';
-import { runGraval } from './graval.ts';
-import { createUndoStack, type UndoStack } from './undo.ts';
+import { stepsOf } from './strategies.ts';
+import { takeUp, verify } from './verify.ts';
 
 export interface PreparedNode {
   /**
@@ -21,6 +24,13 @@ export interface Nodes {
   /** `prepare` and `run` in one. */
   addNode(request: ServerConfig, progress: Progress, signal: AbortSignal): Promise<void>;
   /**
+   * Verify the GPUs of a server in the inventory that nothing runs on, and lift its cordon. When it rejects, the server stays, cordoned,
+   * and the validator knows none of its GPUs.
+   */
+  verifyAgain(request: ServerConfig, progress: Progress, signal: AbortSignal): Promise<void>;
+  /** Take up what a process before this one began; resolves as soon as the servers are `busy`. Call it before anything is added. */
+  takeUp(): Promise<void>;
+  /**
    * Take a server out of the cluster repository, the validator, the members and the store. Rejects when the repository refuses (nothing
    * else was done then) or, after all else is done, when something was left behind.
    */
@@ -35,11 +45,6 @@ interface Adding {
   stop: AbortController;
   finished: Promise<void>;
   finish(): void;
-}
-
-function asMinerError(error: unknown): MinerError {
-  if (error instanceof MinerError) return error;
-  return new MinerError('E-VERIFICATION', `unexpected: ${messageOf(error)}`, { cause: error });
 }
 
 export function createNodes(deps: NodeDeps): Nodes {
@@ -63,47 +68,63 @@ export function createNodes(deps: NodeDeps): Nodes {
     return entry;
   }
 
-  async function unwind(name: string, undo: UndoStack): Promise<void> {
-    const left = await undo.unwind();
-    if (left.length > 0) log.warn({ server: name, left }, 'not everything could be undone');
-  }
-
-  async function run(
-    checked: CheckedNode,
-    undo: UndoStack,
+  /** Run it to its end as the one thing that happens to this server. */
+  async function exclusively(
     entry: Adding,
+    record: Verification,
     progress: Progress,
     signal: AbortSignal,
+    work = verify,
   ): Promise<void> {
-    const { name } = checked.request;
-    const startedAt = clock.now();
     try {
-      progress(`adding server ${name}`);
-      await runGraval({ ...checked, deps, undo, progress, signal: AbortSignal.any([signal, entry.stop.signal]) });
-      const seconds = Math.round((clock.now() - startedAt) / 1000);
-      log.info({ server: name, seconds }, 'server added');
-      progress(`completed server bootstrapping in ${seconds} seconds!`);
-    } catch (error) {
-      const known = asMinerError(error);
-      await unwind(name, undo);
-      log.warn({ server: name, code: known.code, reason: known.message }, 'server not added');
-      progress(`FAILED: ${known.code} ${known.message}`);
-      throw known;
+      await work({ record, deps, progress, signal: AbortSignal.any([signal, entry.stop.signal]) });
     } finally {
       entry.finish();
     }
   }
 
+  function newRecord(kind: Verification['kind'], request: ServerConfig, node: MemberNode): Verification {
+    const { name } = request;
+    const [first] = stepsOf({ kind, node });
+    const step = first?.name ?? '';
+    return { name, kind, request, node, startedAt: clock.now(), step, failure: undefined, facts: {} };
+  }
+
   async function prepare(request: ServerConfig): Promise<PreparedNode> {
     const entry = begin(request.name);
-    const undo = createUndoStack();
     try {
-      const checked = await checkNode(request, deps, undo);
-      return { run: (progress, signal) => run(checked, undo, entry, progress, signal) };
+      const { node } = await checkNode(request, deps);
+      return {
+        async run(progress, signal) {
+          progress(`adding server ${request.name}`);
+          await exclusively(entry, newRecord('add', request, node), progress, signal);
+        },
+      };
     } catch (error) {
-      await unwind(request.name, undo);
       entry.finish();
       throw error;
+    }
+  }
+
+  async function verifyAgain(request: ServerConfig, progress: Progress, signal: AbortSignal): Promise<void> {
+    const entry = begin(request.name);
+    let record: Verification;
+    try {
+      record = newRecord('again', request, await deps.members.node(request.name));
+    } catch (error) {
+      entry.finish();
+      throw error;
+    }
+    await exclusively(entry, record, progress, signal);
+  }
+
+  async function takeUpAll(): Promise<void> {
+    for (const record of await deps.store.verifications()) {
+      const { name } = record;
+      const entry = begin(name);
+      const progress = (message: string) => log.info({ server: name }, message);
+      // Its end is logged; whoever asked for it is gone.
+      exclusively(entry, record, progress, entry.stop.signal, takeUp).catch(() => undefined);
     }
   }
 
@@ -116,17 +137,20 @@ export function createNodes(deps: NodeDeps): Nodes {
     const server = (await deps.store.servers()).find((one) => one.name === name);
     // First, and required: a file that stays would have the server added again.
     await deps.repo.removeServer(name);
-    const undo = createUndoStack();
+    const left: string[] = [];
+    async function each(what: string, work: () => Promise<unknown> | undefined): Promise<void> {
+      try {
+        await work();
+      } catch (error) {
+        left.push(`${what}: ${messageOf(error)}`);
+      }
+    }
     if (server) {
       const gpuIds = server.gpus.map(({ gpuId }) => gpuId);
-      const forget = async () => deps.validator(server.validator)?.forgetServer(server.serverId, gpuIds);
-      undo.push('row', () => deps.store.deleteServer(name));
-      undo.push('cluster', () => deps.members.remove(name));
-      undo.push('validator', forget);
-    } else {
-      undo.push('cluster', () => deps.members.remove(name));
+      await each('validator', () => deps.validator(server.validator)?.forgetServer(server.serverId, gpuIds));
     }
-    const left = await undo.unwind();
+    await each('cluster', () => deps.members.remove(name));
+    if (server) await each('row', () => deps.store.deleteServer(name));
     log.info({ server: name, left }, 'server deleted');
     if (left.length > 0) {
       const message = `server ${name} was deleted, but not everywhere: ${left.join('; ')}`;
@@ -146,6 +170,8 @@ export function createNodes(deps: NodeDeps): Nodes {
       const prepared = await prepare(request);
       await prepared.run(progress, signal);
     },
+    verifyAgain,
+    takeUp: takeUpAll,
     deleteNode,
     busy: (name) => adding.has(name) || deleting.has(name),
     async stop() {

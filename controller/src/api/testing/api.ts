@@ -144,7 +144,7 @@ function createOptions(context: Context): ApiOptions {
         done.push(`store ${name} ${JSON.stringify(change)}`);
         const index = servers.findIndex((one) => one.name === name);
         const found = servers[index];
-        if (found) servers[index] = { ...found, ...change };
+        if (found) servers[index] = { ...found, ...change, cordoned: change.cordoned ?? undefined };
       },
     },
     repo: {

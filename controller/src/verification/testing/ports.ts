@@ -8,6 +8,7 @@ import type { ServerConfig } from '../../domain/config.ts';
 import { MinerError } from '../../domain/errors.ts';
 import type { MemberNode, NodeArgs, ValidatorClient, VerificationStatus } from '../../domain/ports.ts';
 import type { Server } from '../../domain/server.ts';
+import type { Verification } from '../../domain/verification.ts';
 import { createSigner } from '../../signing/sr25519.ts';
 import { createVerifier } from '../../signing/verify.ts';
 import type { NodeDeps } from '../deps.ts';
@@ -82,6 +83,8 @@ export interface Scene {
   failing: Map<string, Error>;
   servers: Map<string, Server>;
   members: Map<string, string>;
+  /** As JSON, the way a database keeps it. */
+  verifications: Map<string, string>;
   repo: Map<string, ServerConfig>;
   /** Port calls that change something, in order. */
   done: string[];
@@ -105,6 +108,9 @@ function validatorOf(scene: Scene, call: (name: string, detail?: string) => void
       call('advertiseNodes', String(nodes.length));
       return scene.advertise(nodes);
     },
+    async advertiseServer(_server, nodes) {
+      call('advertiseServer', String(nodes.length));
+    },
     async verificationStatus() {
       const verdict = scene.verdicts.length > 1 ? scene.verdicts.shift() : scene.verdicts[0];
       if (!verdict || verdict instanceof Error) throw verdict ?? new Error('nobody may ask');
@@ -114,6 +120,11 @@ function validatorOf(scene: Scene, call: (name: string, detail?: string) => void
       call('forgetServer', `${serverId} ${gpuIds.length}`);
     },
   };
+}
+
+function whole(text: string): Verification {
+  const stored = JSON.parse(text) as Verification;
+  return { ...stored, failure: stored.failure };
 }
 
 export function createScene(): Scene {
@@ -127,7 +138,7 @@ export function createScene(): Scene {
     },
   };
   function call(name: string, detail = ''): void {
-    done.push(detail === '' ? name : `${name} ${detail}`);
+    if (!/^(save|end)Verification$/.test(name)) done.push(detail === '' ? name : `${name} ${detail}`);
     const problem = scene.failing.get(name);
     if (problem) throw problem;
   }
@@ -151,6 +162,7 @@ export function createScene(): Scene {
     failing: new Map(),
     servers: new Map(),
     members: new Map(),
+    verifications: new Map(),
     repo: new Map(),
     done,
     nodePort: 0,
@@ -195,7 +207,7 @@ export function createScene(): Scene {
         async updateServer(name, change) {
           call('updateServer', Object.keys(change).join(','));
           const server = scene.servers.get(name);
-          if (server) scene.servers.set(name, { ...server, ...change });
+          if (server) scene.servers.set(name, { ...server, ...change, cordoned: change.cordoned ?? undefined });
         },
         async markGpusVerified(gpuIds) {
           call('markGpusVerified', String(gpuIds.length));
@@ -209,6 +221,15 @@ export function createScene(): Scene {
           scene.servers.delete(name);
         },
         lifecycles: async () => [],
+        verifications: async () => [...scene.verifications.values()].map(whole),
+        async saveVerification(verification) {
+          call('saveVerification', verification.step);
+          scene.verifications.set(verification.name, JSON.stringify(verification));
+        },
+        async endVerification(name) {
+          call('endVerification', name);
+          scene.verifications.delete(name);
+        },
       },
       repo: {
         async writeServer(server) {

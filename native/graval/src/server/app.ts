@@ -8,17 +8,17 @@ import { bytesOf, requireSignatures } from '@miner/controller/signing/fastify.ts
 import { createVerifier, type Verdict } from '@miner/controller/signing/verify.ts';
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
-import type { DeviceInfo, GravalBackend } from '../backend.ts';
+import type { DeviceInfo, Prover } from '../backend.ts';
 import { problemOf, refusal } from './problem.ts';
-import type { Prover } from './prover.ts';
+import type { Proofs } from './proofs.ts';
 import type { BootstrapFigures } from './status.ts';
 import { fetchToken } from './token.ts';
 import { readProveRequest, readTokenRequest, toJson } from './wire.ts';
 
 export interface BootstrapServerOptions {
-  backend: GravalBackend;
-  devices: readonly DeviceInfo[];
   prover: Prover;
+  devices: readonly DeviceInfo[];
+  proofs: Proofs;
   /** Own hotkey (ss58). */
   miner: string;
   /** Hotkeys that may challenge. */
@@ -51,7 +51,7 @@ function callerOf(reply: FastifyReply): AbortSignal {
 
 /** An instance that listens nowhere yet; `close` ends it, but not the backend. */
 export async function createBootstrapServer(options: BootstrapServerOptions): Promise<FastifyInstance> {
-  const { backend, prover, miner, validators, figures, clock, log } = options;
+  const { prover, proofs, miner, validators, figures, clock, log } = options;
   const devices = options.devices.map(advertised);
   const app = fastify({ bodyLimit, logger: false, forceCloseConnections: true });
 
@@ -90,13 +90,13 @@ export async function createBootstrapServer(options: BootstrapServerOptions): Pr
       async (request, reply) => {
         const { challenge = '' } = request.query;
         if (!/^[0-9a-f]{64}$/.test(challenge)) throw refusal('BAD_INPUT', 'challenge: must be 64 hex digits');
-        return reply.type('text/plain').send(await figures.timed('info', () => backend.infoChallenge(challenge)));
+        return reply.type('text/plain').send(await figures.timed('info', () => prover.infoChallenge(challenge)));
       },
     );
     theirs.post('/prove', { config: { purpose: 'graval' } }, async (request, reply) => {
       const asked = readProveRequest(bytesOf(request).toString('utf8'));
       const caller = callerOf(reply);
-      const answer = await figures.timed('prove', () => prover.prove(asked, caller));
+      const answer = await figures.timed('prove', () => proofs.prove(asked, caller));
       return reply.type('application/json').send(toJson({ ...answer, devices }));
     });
   });

@@ -6,7 +6,8 @@ import { type Clock, systemClock } from '@miner/controller/domain/clock.ts';
 import type { Logger } from 'pino';
 import type { DeviceInfo, GravalBackend } from '../backend.ts';
 import { createBootstrapServer } from './app.ts';
-import { createProver } from './prover.ts';
+import { createProofs } from './proofs.ts';
+import { refusal } from './problem.ts';
 import { createFigures, createStatusServer } from './status.ts';
 
 export interface StartOptions {
@@ -45,20 +46,22 @@ async function listen(server: Server, host: string, port: number): Promise<strin
 /** Rejects with the backend's error when there is no GPU to answer for; then nothing listens. */
 export async function startBootstrapServer(options: StartOptions): Promise<RunningBootstrap> {
   const { backend, miner, validators, host, clock = systemClock, log } = options;
-  const devices = await backend.open();
+  const { prover } = backend;
+  const devices = await backend.devices();
+  if (!prover) throw refusal('NO_DEVICE', `backend ${backend.kind} cannot prove GPUs to a validator`);
   const startedAt = clock.now();
-  const prover = createProver({
-    backend,
+  const proofs = createProofs({
+    prover,
     devices,
     limitMs: options.proveLimitMs,
     onUndecrypted: (uuid, error) => log.warn({ uuid, reason: String(error) }, 'a text was not decrypted'),
   });
-  const figures = createFigures({ kind: backend.kind, gpus: devices.length, load: prover.load, clock });
+  const figures = createFigures({ kind: backend.kind, gpus: devices.length, load: proofs.load, clock });
   const tokenOrigins = new Set(options.tokenOrigins);
   const app = await createBootstrapServer({
-    backend,
-    devices,
     prover,
+    devices,
+    proofs,
     miner,
     validators,
     tokenOrigins,
@@ -69,14 +72,14 @@ export async function startBootstrapServer(options: StartOptions): Promise<Runni
   const status = createStatusServer(figures, () => ({
     backend: backend.kind,
     gpus: devices.length,
-    proofs: prover.load(),
+    proofs: proofs.load(),
     startedAt,
   }));
 
   async function stop(): Promise<void> {
     status.closeAllConnections();
     status.close();
-    await Promise.all([app.close(), prover.stop()]);
+    await Promise.all([app.close(), proofs.stop()]);
     await backend.close();
   }
 

@@ -1,11 +1,11 @@
 // One lock over the GPUs: one request proves, one may wait, a third is refused. A proof ends with its time limit, with its caller, or with
 // the server.
 
-import type { DeviceInfo, GravalBackend } from '../backend.ts';
+import type { DeviceInfo, Prover } from '../backend.ts';
 import { refusal } from './problem.ts';
 import type { ProveReply, ProveRequest } from './wire.ts';
 
-export interface Prover {
+export interface Proofs {
   /** Rejects with BUSY, TIMEOUT, ABORTED, BAD_INPUT or the backend's own code. */
   prove(request: ProveRequest, caller: AbortSignal): Promise<ProveReply>;
   /** Requests that prove or wait. */
@@ -14,8 +14,8 @@ export interface Prover {
   stop(): Promise<void>;
 }
 
-export interface ProverOptions {
-  backend: GravalBackend;
+export interface ProofsOptions {
+  prover: Prover;
   devices: readonly DeviceInfo[];
   /** Wall-clock ms for one proof of all GPUs, waiting not counted. */
   limitMs: number;
@@ -25,7 +25,7 @@ export interface ProverOptions {
 
 const mostWaiting = 1;
 
-export function createProver({ backend, devices, limitMs, onUndecrypted }: ProverOptions): Prover {
+export function createProofs({ prover, devices, limitMs, onUndecrypted }: ProofsOptions): Proofs {
   const stopping = new AbortController();
   let queue: Promise<unknown> = Promise.resolve();
   let load = 0;
@@ -35,11 +35,11 @@ export function createProver({ backend, devices, limitMs, onUndecrypted }: Prove
     const signal = AbortSignal.any([stopping.signal, caller, late]);
     if (signal.aborted) throw refusal('ABORTED', 'the proof was not begun: its caller is gone');
     try {
-      const proof = await backend.prove(seed, iterations, { signal, deadlineMs: limitMs });
+      const proof = await prover.prove(seed, iterations, { signal, deadlineMs: limitMs });
       const plaintext: Record<string, string> = {};
       for (const [uuid, { iv, ciphertext: text }] of Object.entries(ciphertext)) {
         try {
-          plaintext[uuid] = await backend.decrypt({ seed, uuid, iv, ciphertext: text });
+          plaintext[uuid] = await prover.decrypt({ seed, uuid, iv, ciphertext: text });
         } catch (error) {
           onUndecrypted(uuid, error);
         }
