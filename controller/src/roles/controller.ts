@@ -7,8 +7,7 @@ import { createApi } from '../api/server.ts';
 import type { BusHealth } from '../bus/redis.ts';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
-import { type PolicyConfig, policyAt } from '../domain/policy.ts';
-import type { ClusterRepo, ControllerLink, EventBus, Members, PassReport, Store } from '../domain/ports.ts';
+import type { ClusterRepo, ControllerLink, EventBus, PassReport, Store } from '../domain/ports.ts';
 import { systemRandom } from '../domain/random.ts';
 import { decisionsOf, plan } from '../gepetto/plan.ts';
 import type { PassMemory } from '../gepetto/swap.ts';
@@ -16,15 +15,17 @@ import { whyNot } from '../gepetto/whynot.ts';
 import { emptyMemory } from '../gepetto/world.ts';
 import { worldFileText } from '../gepetto/worldfile.ts';
 import { openMembers } from '../kubernetes/members.ts';
-import { createMetrics, type Metrics, type MetricsSources } from '../metrics/metrics.ts';
+import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import type { Signer } from '../signing/sr25519.ts';
 import { fetchKubeconfig } from '../verification/agent.ts';
+import { createGuard } from '../verification/guard.ts';
 import { createNodes } from '../verification/nodes.ts';
 import { createChuteKeeper } from './chutes.ts';
 import { createInventory } from './inventory.ts';
 import { createLauncher } from './launcher.ts';
 import { createLook, emptyHints } from './look.ts';
 import { type Loop, startLoop } from './loop.ts';
+import { metricSources } from './metric-sources.ts';
 import { createReadiness, type PartState } from './readiness.ts';
 import { type Status, statusOf } from './status.ts';
 import { sweepSecrets } from './sweep.ts';
@@ -74,7 +75,6 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
   const changed = () => {
     for (const listener of listeners) listener();
   };
-  members.onChange(changed);
   const main = await repo.readLastGoodMain();
   const metrics: Metrics = createMetrics({
     sources: metricSources({
@@ -134,6 +134,14 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
     repo,
     clock,
     log,
+  });
+  const guard = createGuard({ members, store, busy: nodes.busy, log });
+  // A server whose GPUs changed is cordoned before anybody decides on what is seen now.
+  members.onChange(() => {
+    guard
+      .look()
+      .catch((error: unknown) => log.error(`GPUs of the servers cannot be compared: ${messageOf(error)}`))
+      .finally(changed);
   });
   const stopping = new AbortController();
   const inventory = createInventory({
@@ -231,6 +239,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
     throw error;
   });
   // Not before it is certain that this is the miner: another process with the same options has the port.
+  await nodes.takeUp();
   loop = startLoop({
     clock,
     intervalMs: upkeepMs,
@@ -277,32 +286,5 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
       await inventory.settled();
       await members.close();
     },
-  };
-}
-
-interface SourceParts {
-  store: Pick<Store, 'servers' | 'lifecycles'>;
-  ready: NonNullable<MetricsSources['parts']>;
-  validators(): Validators;
-  members: Pick<Members, 'observe'>;
-  policy(): PolicyConfig;
-  clock: Clock;
-}
-
-function metricSources({ store, ready, validators, members, policy, clock }: SourceParts): MetricsSources {
-  return {
-    *feeds() {
-      for (const [validator, feeds] of validators().feeds())
-        for (const [feed, { fetchedAt }] of Object.entries(feeds)) yield { validator, feed, fetchedAt };
-    },
-    *validators() {
-      for (const validator of validators().feeds().keys()) yield { validator, up: validators().connected(validator) };
-    },
-    parts: ready,
-    fleet: async () => ({ servers: await store.servers(), lifecycles: await store.lifecycles() }),
-    *members() {
-      for (const [server, { state }] of members.observe().health) yield { server, state };
-    },
-    costCeiling: () => policyAt(policy(), clock.now()).costCeiling,
   };
 }

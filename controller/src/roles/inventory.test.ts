@@ -4,7 +4,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { Clock } from '../domain/clock.ts';
 import type { ServerConfig } from '../domain/config.ts';
-import type { MemberHealth } from '../domain/deployment.ts';
+import type { MemberHealth, ObservedPod } from '../domain/deployment.ts';
 import type { Server } from '../domain/server.ts';
 import * as f from '../gepetto/fixtures.ts';
 import { createInventory } from './inventory.ts';
@@ -17,9 +17,17 @@ interface InventoryScene {
   /** Names with a file on the tip of main; default: those that are given to `reconcile`. */
   tip?: readonly string[] | 'faulty';
   onFetch?: () => void;
+  pods?: readonly ObservedPod[];
 }
 
-function inventoryScene({ health = new Map(), fails = false, busy = [], tip, onFetch }: InventoryScene = {}) {
+function inventoryScene({
+  health = new Map(),
+  fails = false,
+  busy = [],
+  tip,
+  onFetch,
+  pods = [],
+}: InventoryScene = {}) {
   const log: string[] = [];
   let given: readonly string[] = [];
   let at = f.now;
@@ -27,7 +35,7 @@ function inventoryScene({ health = new Map(), fails = false, busy = [], tip, onF
   const inventory = createInventory({
     clock,
     members: {
-      observe: () => ({ pods: [], health }),
+      observe: () => ({ pods, health }),
       add: async (name, kubeconfig) => {
         log.push(`attach ${name} ${kubeconfig}`);
       },
@@ -45,6 +53,9 @@ function inventoryScene({ health = new Map(), fails = false, busy = [], tip, onF
     nodes: {
       addNode: async (server) => {
         log.push(`add ${server.name}`);
+      },
+      verifyAgain: async (server) => {
+        log.push(`verify ${server.name}`);
       },
       deleteNode: async (name) => {
         log.push(`delete ${name}`);
@@ -161,5 +172,28 @@ test('a server that is deleted while its agent is asked is not attached', async 
   await reconcile([f.servers.B], ['b']);
   assert.equal(log, ['fetch http://b:32000']);
 });
+
+test('a cordoned server that nothing runs on is verified again, and people are told of it', async () => {
+  const cordoned = { ...f.servers.B, cordoned: 'the node has 7 GPUs, 8 were verified' };
+  const { inventory, reconcile, log } = inventoryScene({ health: healthy('b') });
+  await reconcile([cordoned], ['b']);
+  assert.equal(log, ['verify b']);
+  assert.match(inventory.held()[0] ?? '', /server b is cordoned: the node has 7 GPUs/);
+  await reconcile([f.servers.B], ['b']);
+  assert.equal(inventory.held(), []);
+});
+
+const waits: [what: string, scene: InventoryScene][] = [
+  ['while a chute still runs on it', { health: healthy('b'), pods: [{ server: 'b' } as ObservedPod] }],
+  ['while its cluster does not answer', {}],
+  ['while it is being verified', { health: healthy('b'), busy: ['b'] }],
+];
+for (const [what, scene] of waits) {
+  test(`a cordoned server is not verified again ${what}`, async () => {
+    const { reconcile, log } = inventoryScene(scene);
+    await reconcile([{ ...f.servers.B, cordoned: 'changed' }], ['b']);
+    assert.not(log.some((line) => line.startsWith('verify')));
+  });
+}
 
 test.run();

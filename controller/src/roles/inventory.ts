@@ -11,7 +11,7 @@ import type { Nodes } from '../verification/nodes.ts';
 
 export interface InventoryParts {
   members: Pick<Members, 'add' | 'observe'>;
-  nodes: Pick<Nodes, 'addNode' | 'deleteNode' | 'busy'>;
+  nodes: Pick<Nodes, 'addNode' | 'verifyAgain' | 'deleteNode' | 'busy'>;
   fetchKubeconfig(agentApi: string): Promise<string>;
   /**
    * What the tip of `main` says of a server at this moment; rejects while it cannot be read. The lists of `reconcile` are of different
@@ -27,6 +27,8 @@ export interface InventoryParts {
 /** Silence of a member after which its kubeconfig is fetched again: the cluster may have been rebuilt. */
 const refetchAfterMs = 300_000;
 const retryMs = 60_000;
+/** A server that could not be verified again is probably one for a person: each try takes its GPUs for minutes. */
+const verifyAgainMs = 900_000;
 /** Below this many, servers whose files went away together are never held back. */
 const alwaysAllowed = 2;
 
@@ -44,13 +46,14 @@ export function createInventory(parts: InventoryParts): Inventory {
   const notBefore = new Map<string, number>();
   const attachNotBefore = new Map<string, number>();
   let held: readonly string[] = [];
+  let cordoned: readonly string[] = [];
 
-  function start(name: string, work: () => Promise<void>): void {
+  function start(name: string, work: () => Promise<void>, pauseMs = retryMs): void {
     if (running.has(name) || (notBefore.get(name) ?? 0) > clock.now()) return;
     const done = work()
       .catch((error: unknown) => {
-        notBefore.set(name, clock.now() + retryMs);
-        log.warn(`server ${name}: ${messageOf(error)}; trying again in ${retryMs / 1000} s`);
+        notBefore.set(name, clock.now() + pauseMs);
+        log.warn(`server ${name}: ${messageOf(error)}; trying again in ${pauseMs / 1000} s`);
       })
       .finally(() => running.delete(name));
     running.set(name, done);
@@ -67,6 +70,25 @@ export function createInventory(parts: InventoryParts): Inventory {
   async function add(name: string): Promise<void> {
     const server = await configuredNow(name);
     if (server) await nodes.addNode(server, (message) => log.info({ server: name }, message), signal);
+  }
+
+  async function verifyAgain(name: string): Promise<void> {
+    const server = await configuredNow(name);
+    if (server) await nodes.verifyAgain(server, (message) => log.info({ server: name }, message), signal);
+  }
+
+  /** What runs keeps its GPUs until it ends by itself; the verification needs all of them. */
+  function verifyCordoned(servers: readonly Server[], configured: ReadonlyMap<string, ServerConfig>): void {
+    const { pods, health } = members.observe();
+    const taken = new Set(pods.map(({ server }) => server));
+    const waiting = servers.filter((server) => server.cordoned !== undefined);
+    cordoned = waiting.map(
+      ({ name, cordoned: why }) => `server ${name} is cordoned: ${why}; its GPUs are verified again when nothing runs`,
+    );
+    for (const { name } of waiting) {
+      const ready = configured.has(name) && health.get(name)?.state === 'healthy' && !taken.has(name);
+      if (ready && !nodes.busy(name)) start(name, () => verifyAgain(name), verifyAgainMs);
+    }
   }
 
   async function remove(name: string): Promise<void> {
@@ -104,10 +126,11 @@ export function createInventory(parts: InventoryParts): Inventory {
       for (const server of configured.values()) {
         if (!known.has(server.name) && !nodes.busy(server.name)) start(server.name, () => add(server.name));
       }
+      verifyCordoned(servers, configured);
       const idle = servers.filter(({ name }) => !configured.has(name) && !nodes.busy(name) && !running.has(name));
       removeUnconfigured(idle, known.size, removalShare);
     },
-    held: () => held,
+    held: () => [...held, ...cordoned],
     settled: () => Promise.all(running.values()).then(() => undefined),
   };
 }

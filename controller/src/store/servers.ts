@@ -74,7 +74,10 @@ export function serverStore(db: Database): ServerStore {
   const verify = db.update(gpus).set({ verified: true }).where(inIds(gpus.gpuId)).prepare('verify_gpus');
 
   async function all(): Promise<Server[]> {
-    return (await read.execute()).map(withoutNulls);
+    return (await read.execute()).map((row) => {
+      const { cordoned, ...server } = withoutNulls(row);
+      return cordoned === undefined ? server : { ...server, cordoned };
+    });
   }
 
   async function addServer({ gpus: list, ...server }: Server): Promise<void> {

@@ -11,9 +11,7 @@ function whole(stored: Verification): Verification {
   return { ...stored, failure: stored.failure };
 }
 
-export function verificationStore(
-  db: Database,
-): Pick<Store, 'verifications' | 'saveVerification' | 'endVerification'> {
+export function verificationStore(db: Database): Pick<Store, 'verifications' | 'saveVerification' | 'endVerification'> {
   return {
     async verifications() {
       const rows = await db.select().from(verifications).orderBy(asc(verifications.name));

@@ -2,7 +2,7 @@ import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { ServerConfig } from '../domain/config.ts';
 import { MinerError } from '../domain/errors.ts';
-import { answerWith, type Context, label, useScene } from './testing/context.ts';
+import { answerWith, type Context, useScene } from './testing/context.ts';
 import { miner } from './testing/ports.ts';
 
 const test = suite<Context>('checks before a node is added');
@@ -47,7 +47,6 @@ const cases: Case[] = [
     },
     expected: /^E-NODE .*forbidden/,
   },
-  { what: 'K12 a TEE node', set: (context) => label(context, { 'chutes/tee': 'true' }), expected: /^E-NODE .*TEE/ },
   { what: 'a validator that is not configured', request: { validator: miner.address }, expected: /^E-USAGE / },
   {
     what: 'a validator that is away',

@@ -135,6 +135,31 @@ const failures: Failure[] = [
   { what: 'too few GPUs', set: found(device(1)), expected: /^E-VERIFICATION .*has 2 GPUs, but 1/ },
   { what: 'the same GPU twice', set: found(device(1), device(1)), expected: /^E-VERIFICATION .*same id/ },
   {
+    what: 'a device with more VRAM than its node',
+    set: found(device(1), device(2, { memory: 96_000_000_000 })),
+    expected: /^E-VERIFICATION .*reports 91553 MiB, label nvidia.com\/gpu.memory says 81559/,
+  },
+  {
+    what: 'a device whose name does not go with its processors',
+    set: found(device(1), device(2, { processors: 114 })),
+    expected: /^E-VERIFICATION .*reports 114 processors; h100_sxm has 132/,
+  },
+  {
+    what: 'a device with an impossible clock',
+    set: found(device(1), device(2, { clock_rate: 3_000_000 })),
+    expected: /^E-VERIFICATION .*clock of 3000 MHz; h100_sxm has 1590 to 1980/,
+  },
+  {
+    what: 'less RAM than VRAM',
+    set: nodeHas({ memoryGiB: 128 }),
+    expected: /^E-NODE .*128 GiB of RAM for 159 GiB of VRAM/,
+  },
+  {
+    what: 'a verification that cannot be written down',
+    set: portFails('saveVerification', 'E-STORE'),
+    expected: /^E-STORE no/,
+  },
+  {
     what: 'another model than said',
     set: found(device(1), device(2, { name: 'NVIDIA L4' })),
     expected: /^E-GPU-REF .*"NVIDIA L4" \(l4\), not h100_sxm/,

@@ -21,9 +21,46 @@ export function changeOf({ serverId, gpus, gpuShortRef }: Server, node: MemberNo
   if (known > 0 && Math.abs(memory - known) > known * memoryTolerance)
     return `label nvidia.com/gpu.memory is ${memory}, ${Math.round(known)} MiB were verified`;
   // The label is the device name with dashes for blanks; one that the table does not know says nothing.
-  const model = modelOfDevice((node.labels['nvidia.com/gpu.product'] ?? '').replaceAll('-', ' '))?.ref;
-  const expected = gpuTable.some(({ ref }) => ref === gpuShortRef);
-  if (expected && model !== undefined && model !== gpuShortRef && !sameLabel(model, gpuShortRef))
-    return `label nvidia.com/gpu.product is ${node.labels['nvidia.com/gpu.product']}, ${gpuShortRef} was verified`;
+  const product = node.labels['nvidia.com/gpu.product'] ?? '';
+  const model = modelOfDevice(product.replaceAll('-', ' '))?.ref;
+  if (model !== undefined && model !== gpuShortRef && gpuTable.some(({ ref }) => ref === gpuShortRef))
+    return `label nvidia.com/gpu.product is ${product}, ${gpuShortRef} was verified`;
   return undefined;
+}
+
+export interface GuardDeps {
+  members: Pick<Members, 'nodes'>;
+  store: Pick<Store, 'servers' | 'updateServer'>;
+  /** A server that is being added or verified again is judged by that. */
+  busy(name: string): boolean;
+  log: Pick<Logger, 'warn'>;
+}
+
+export interface Guard {
+  /** Cordon what changed. Reads the store only when a node differs from what it was at the last look. */
+  look(): Promise<void>;
+}
+
+export function createGuard({ members, store, busy, log }: GuardDeps): Guard {
+  const judged = new Map<string, MemberNode>();
+
+  async function judge(servers: readonly Server[], name: string, node: MemberNode): Promise<void> {
+    const server = servers.find((one) => one.name === name);
+    if (!server || busy(name)) return;
+    const change = changeOf(server, node);
+    if (change !== undefined && server.cordoned === undefined) {
+      await store.updateServer(name, { cordoned: change });
+      log.warn({ server: name, change }, 'GPUs changed: cordoned until they are verified again');
+    }
+    judged.set(name, node);
+  }
+
+  async function look(): Promise<void> {
+    const fresh = [...members.nodes()].filter(([name, node]) => judged.get(name) !== node);
+    if (fresh.length === 0) return;
+    const servers = await store.servers();
+    for (const [name, node] of fresh) await judge(servers, name, node);
+  }
+
+  return { look };
 }

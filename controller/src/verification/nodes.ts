@@ -121,6 +121,7 @@ export function createNodes(deps: NodeDeps): Nodes {
   async function takeUpAll(): Promise<void> {
     for (const record of await deps.store.verifications()) {
       const { name } = record;
+      if (adding.has(name) || deleting.has(name)) continue;
       const entry = begin(name);
       const progress = (message: string) => log.info({ server: name }, message);
       // Its end is logged; whoever asked for it is gone.

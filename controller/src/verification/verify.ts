@@ -30,9 +30,7 @@ async function undo({ record, deps, progress }: Work): Promise<void> {
   const run = { record, deps, progress, validator: validatorOf(record.request.validator, deps) };
   const left = await undoSteps(stepsOf(record), { ...run, signal: new AbortController().signal });
   if (kind === 'add') {
-    await deps.members
-      .remove(name)
-      .catch((error: unknown) => left.push(`forget the cluster: ${messageOf(error)}`));
+    await deps.members.remove(name).catch((error: unknown) => left.push(`forget the cluster: ${messageOf(error)}`));
   }
   if (left.length > 0) deps.log.warn({ server: name, left }, 'not everything could be undone');
 }
@@ -40,7 +38,10 @@ async function undo({ record, deps, progress }: Work): Promise<void> {
 /** Best effort: the database may be what failed. */
 async function writeDown(work: Work, what: () => Promise<void>): Promise<void> {
   await what().catch((error: unknown) => {
-    work.deps.log.warn({ server: work.record.name, reason: messageOf(error) }, 'the verification cannot be written down');
+    work.deps.log.warn(
+      { server: work.record.name, reason: messageOf(error) },
+      'the verification cannot be written down',
+    );
   });
 }
 

@@ -89,11 +89,19 @@ export interface Scene {
   /** Port calls that change something, in order. */
   done: string[];
   nodePort: number;
+  /** Members with a bootstrap. */
+  bootstraps: Set<string>;
+  /** Ids of servers that the validator knows. */
+  advertised: Set<string>;
   deps: NodeDeps;
 }
 
 function validatorOf(scene: Scene, call: (name: string, detail?: string) => void): ValidatorClient {
   const unused = () => Promise.reject(new Error('not part of adding a node'));
+  function take(serverId: string): void {
+    if (scene.advertised.has(serverId)) throw new MinerError('E-VALIDATOR', 'known', { detail: { status: 409 } });
+    scene.advertised.add(serverId);
+  }
   return {
     hotkey: validatorHotkey,
     launchConfig: unused,
@@ -104,12 +112,14 @@ function validatorOf(scene: Scene, call: (name: string, detail?: string) => void
       if (scene.validatorProblem) throw scene.validatorProblem;
       return scene.supported;
     },
-    async advertiseNodes(_server, nodes) {
+    async advertiseNodes({ serverId }, nodes) {
       call('advertiseNodes', String(nodes.length));
+      take(serverId);
       return scene.advertise(nodes);
     },
-    async advertiseServer(_server, nodes) {
+    async advertiseServer({ serverId }, nodes) {
       call('advertiseServer', String(nodes.length));
+      take(serverId);
     },
     async verificationStatus() {
       const verdict = scene.verdicts.length > 1 ? scene.verdicts.shift() : scene.verdicts[0];
@@ -118,6 +128,7 @@ function validatorOf(scene: Scene, call: (name: string, detail?: string) => void
     },
     async forgetServer(serverId, gpuIds) {
       call('forgetServer', `${serverId} ${gpuIds.length}`);
+      scene.advertised.delete(serverId);
     },
   };
 }
@@ -166,6 +177,8 @@ export function createScene(): Scene {
     repo: new Map(),
     done,
     nodePort: 0,
+    bootstraps: new Set(),
+    advertised: new Set(),
     deps: {
       signer: miner,
       clock,
@@ -190,12 +203,14 @@ export function createScene(): Scene {
           call('labelNode', Object.keys(labels).join(','));
         },
         observe: () => ({ pods: [], health: new Map() }),
-        async startBootstrap(_member, request) {
+        async startBootstrap(member, request) {
           call('startBootstrap', `${request.nodePort} ${request.gpuCount} ${request.image}`);
+          scene.bootstraps.add(member);
           return { nodePort: scene.nodePort };
         },
-        async stopBootstrap() {
+        async stopBootstrap(member) {
           call('stopBootstrap');
+          scene.bootstraps.delete(member);
         },
       },
       store: {
