@@ -72,6 +72,16 @@ const cases: { name: string; given: Given; expected: string[] }[] = [
   { name: 'not beside on a locked server', given: { servers: [full, { ...c, locked: true }] }, expected: ['v1 > v2'] },
   { name: 'in place on a locked server', given: { servers: [{ ...full, locked: true }] }, expected: ['v1 > v2'] },
   {
+    name: 'not in place on a cordoned server',
+    given: { servers: [{ ...full, locked: true, cordoned: 'the node has 7 GPUs' }, c] },
+    expected: beside,
+  },
+  {
+    name: 'the old version ends where a cordon leaves no place',
+    given: { servers: [{ ...full, locked: true, cordoned: 'the node has 7 GPUs' }] },
+    expected: ['- v1'],
+  },
+  {
     name: 'not beside where launches of the chute failed',
     given: { servers: [full, c], memory: { ...emptyMemory, failures: failedOnC } },
     expected: ['v1 > v2'],
