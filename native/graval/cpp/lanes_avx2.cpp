@@ -1,0 +1,3 @@
+#define GRAVAL_LANES kAvx2
+#define GRAVAL_LANES_NAME "avx2"
+#include "lanes.inc"

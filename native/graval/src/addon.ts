@@ -1,0 +1,87 @@
+// The types of the addon, and its loading. Values that cross: sizes as numbers, seeds and walk keys as bigint, matrices as bytes.
+
+import { existsSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { type DeviceInfo, GravalError } from './backend.ts';
+import { addonPath } from './build.ts';
+
+export type EngineKind = 'cpu' | 'cuda' | 'emulated';
+export type NativeProgress = (phase: 'alloc' | 'fill' | 'hash' | 'walk', done: number, total: number) => void;
+
+/** Tiles of one session. Calls reject with `code`; one at a time. */
+export interface NativeSession {
+  /** Root of all tiles. */
+  fill(progress?: NativeProgress): Promise<Uint8Array>;
+  /** Root of all walks. */
+  walk(a: bigint, b: bigint, progress?: NativeProgress): Promise<Uint8Array>;
+  /** `places`: tile, row, tile, row …; the rows, n bytes each. */
+  rows(places: Uint32Array): Promise<Uint8Array>;
+  /** Their Merkle paths, of equal length. */
+  paths(places: Uint32Array): Promise<Uint8Array>;
+  /** Places that walker `w` reads in segment `segment`. */
+  steps(w: number, segment: number): Promise<Uint32Array>;
+  /** For each row of tile `t`: R times n little-endian int32. */
+  sums(t: number, rows: Uint32Array): Promise<Uint8Array>;
+  checkpoints(w: number): Uint8Array;
+  walkPath(w: number): Uint8Array;
+  free(): void;
+}
+
+interface VendorRecord extends DeviceInfo {
+  work?: { hashes: Uint8Array[]; num_matrices: number; total_iterations: number };
+}
+
+/** One of the vendor's libraries in this process. Blocks; see vendor.ts for the rules of use. */
+export interface NativeVendor {
+  loadMiner(path: string): void;
+  loadValidator(path: string): void;
+  initialize(): number;
+  deviceInfo(index: number): VendorRecord;
+  prove(seed: bigint, iterations: number): number;
+  decrypt(index: number, seed: bigint, iv: Uint8Array, ciphertext: Uint8Array): string | undefined;
+  infoAnswer(challenge: string): string | undefined;
+  fileAnswer(path: string, offset: number, length: number): string | undefined;
+  encrypt(
+    device: DeviceInfo,
+    text: string,
+    iterations: number,
+    seed: bigint,
+  ): { seed: bigint; iv: Uint8Array; ciphertext: Uint8Array } | undefined;
+  checkProof(
+    device: DeviceInfo,
+    seed: bigint,
+    iteration: number,
+    index: number,
+    hashes: Uint8Array[],
+    matrices: number,
+    iterations: number,
+  ): boolean;
+  makeInfoChallenge(count: number): string | undefined;
+  checkInfo(challenge: string, answer: string, devices: readonly DeviceInfo[]): boolean;
+}
+
+export interface Addon {
+  OgvSession: new (
+    kind: EngineKind,
+    device: number,
+    threads: number,
+    lanes: string | undefined,
+    sizes: Uint32Array,
+    k0: number,
+    k1: number,
+  ) => NativeSession;
+  rowOf(sizes: Uint32Array, k0: number, k1: number, t: number, row: Uint8Array): Uint8Array;
+  transposed(sizes: Uint32Array, k0: number, k1: number, t: number, r: number, vectors: Uint32Array): Uint32Array;
+  dots(y: Uint8Array, sums: Uint8Array, u: Uint32Array, r: Uint32Array): boolean;
+  cpu(): { lanes: string; threads: number };
+  cudaDevices(): DeviceInfo[];
+  hasKernels: boolean;
+  dieWithParent(): void;
+  vendor: NativeVendor;
+}
+
+/** Throws NO_LIBRARY when it was not built. */
+export function loadAddon(): Addon {
+  if (!existsSync(addonPath)) throw new GravalError('NO_LIBRARY', 'the addon is not built: run npm run graval:build');
+  return createRequire(import.meta.url)(addonPath) as Addon;
+}

@@ -1,0 +1,185 @@
+// The validator's side of ogv1: does an opening answer exactly what was asked, and does every answer follow from the challenge?
+// Costs the validator a few rows of each product, never the work itself.
+
+import { randomBytes } from 'node:crypto';
+import type { DeviceInfo, OgvChallenge, OgvCommit, OgvOpening, OgvParams, OgvQueries, OgvRow } from '../backend.ts';
+import { type OgvMath, prime } from './math.ts';
+import { advance, hexBytes, type Key, mix64, mixb, placeOf, prf, rootOf, sha256, u32 } from './primitives.ts';
+import { commitOf, contextOf, planOf, sourceOf, transcriptOf, walkKeyOf } from './protocol.ts';
+
+/** What the validator keeps of one session. `transcript` is what a release is sealed to. */
+export interface VerifiedSession {
+  transcript: Uint8Array;
+  pkM: Uint8Array;
+}
+
+export type Verdict = { ok: true; session: VerifiedSession } | { ok: false; reason: string };
+
+/** Why an opening is refused, as a sentence. */
+class Refused extends Error {}
+
+function refuseUnless(held: boolean, reason: string): asserts held {
+  if (!held) throw new Refused(reason);
+}
+
+interface Checker {
+  params: OgvParams;
+  key: Key;
+  rootFill: Buffer;
+  math: OgvMath;
+  /** Rows whose path was checked: the same row is often opened more than once. */
+  opened: Map<string, Buffer>;
+}
+
+function levels(count: number): number {
+  return Math.ceil(Math.log2(count));
+}
+
+/** The bytes of a row that was asked for, once its path leads to the committed root. */
+function open(checker: Checker, sent: OgvRow | undefined, t: number, i: number): Buffer {
+  const { n, m, N } = checker.params;
+  refuseUnless(sent?.t === t && sent.i === i, `row ${i} of tile ${t} was asked for and not sent`);
+  const row = Buffer.from(sent.row, 'base64');
+  refuseUnless(row.length === n, `row ${i} of tile ${t} has not n bytes`);
+  const name = `${t}/${i}`;
+  const known = checker.opened.get(name);
+  if (known) {
+    refuseUnless(known.equals(row), `row ${i} of tile ${t} was sent in two versions`);
+    return row;
+  }
+  const path = Buffer.from(sent.path, 'base64');
+  refuseUnless(path.length === 32 * (levels(m) + levels(N)), `the path of row ${i} of tile ${t} has a wrong length`);
+  const leaf = sha256('\0', u32(t, i), row);
+  refuseUnless(
+    rootOf(leaf, t * m + i, path).equals(checker.rootFill),
+    `row ${i} of tile ${t} is not what was committed`,
+  );
+  checker.opened.set(name, row);
+  return row;
+}
+
+function xor(a: Uint8Array, b: Uint8Array): Buffer {
+  return Buffer.from(a.map((value, at) => value ^ (b[at] as number)));
+}
+
+function checkRow(
+  checker: Checker,
+  asked: { t: number; i: number },
+  sent: OgvOpening['rows'][number] | undefined,
+): void {
+  const { params, key, math } = checker;
+  const { t, i } = asked;
+  const x = open(checker, sent?.x, t, i);
+  if (t === 0) {
+    const first = Buffer.from(prf(1, 0, key, i * params.n, params.n));
+    refuseUnless(first.equals(x), `row ${i} of the first tile is not the challenge's`);
+    return;
+  }
+  const prev = open(checker, sent?.prev, t - 1, i);
+  const from = sourceOf(prev, t, params.m);
+  const src = open(checker, sent?.src, from.t, from.i);
+  refuseUnless(xor(math.rowOf(params, key, t, prev), src).equals(x), `row ${i} of tile ${t} was not computed`);
+}
+
+function checkWalk(
+  checker: Checker,
+  start: { a: bigint; b: bigint; rootWalk: Buffer },
+  asked: { w: number; seg: number },
+  sent: OgvOpening['walks'][number] | undefined,
+): void {
+  const { params } = checker;
+  const { w, seg } = asked;
+  refuseUnless(sent?.w === w && sent.seg === seg, `segment ${seg} of walker ${w} was asked for and not sent`);
+  const checkpoints = Buffer.from(sent.checkpoints, 'base64');
+  refuseUnless(checkpoints.length === 8 * params.G, `walker ${w} has not one checkpoint for each segment`);
+  const path = Buffer.from(sent.path, 'base64');
+  refuseUnless(path.length === 32 * levels(params.W), `the path of walker ${w} has a wrong length`);
+  const leaf = sha256('\x02', u32(w), checkpoints);
+  refuseUnless(
+    rootOf(leaf, w, path).equals(start.rootWalk),
+    `the checkpoints of walker ${w} are not what was committed`,
+  );
+  let state = seg === 0 ? mix64(start.a ^ mix64(start.b + BigInt(w))) : checkpoints.readBigUInt64LE(8 * (seg - 1));
+  refuseUnless(sent.rows.length === params.K, `segment ${seg} of walker ${w} has not K rows`);
+  for (const row of sent.rows) {
+    const place = placeOf(state, params);
+    state = advance(state, open(checker, row, place.t, place.i), place.offset);
+  }
+  refuseUnless(state === checkpoints.readBigUInt64LE(8 * seg), `segment ${seg} of walker ${w} was not walked`);
+}
+
+/** Two vectors of n values below the prime, drawn only after the prover's sums are here. */
+function drawVectors(n: number): Uint32Array {
+  const bytes = randomBytes(8 * n);
+  return Uint32Array.from({ length: 2 * n }, (_, i) => (bytes.readUInt32LE(4 * i) & 0x7fffffff) % prime);
+}
+
+function mixAll(sums: Buffer): Uint8Array {
+  return Uint8Array.from({ length: sums.length / 4 }, (_, i) => mixb(sums.readInt32LE(4 * i)));
+}
+
+/** Freivalds' check of many rows of one tile at once (graval.md 6.4, step 6). */
+function checkTile(
+  checker: Checker,
+  asked: { t: number; rows: number[] },
+  sent: OgvOpening['tiles'][number] | undefined,
+): void {
+  const { params, key, math } = checker;
+  const { n, m, R } = params;
+  const { t } = asked;
+  refuseUnless(sent?.t === t && sent.rows.length === asked.rows.length, `tile ${t} was asked for and not sent`);
+  const parts = asked.rows.map((i, index) => {
+    const one = sent.rows[index];
+    const prev = open(checker, one?.prev, t - 1, i);
+    const from = sourceOf(prev, t, m);
+    const sums = (one?.c ?? []).map((text) => Buffer.from(text, 'base64'));
+    refuseUnless(sums.length === R && sums.every((each) => each.length === 4 * n), `tile ${t} has not R times n sums`);
+    return { i, prev, sums, src: open(checker, one?.src, from.t, from.i), x: open(checker, one?.x, t, i) };
+  });
+  let y: Uint8Array = Buffer.concat(parts.map((part) => part.prev));
+  for (let r = 0; r < R; r++) {
+    const sums = Buffer.concat(parts.map((part) => part.sums[r] as Buffer));
+    const v = drawVectors(n);
+    const u = math.transposed(params, key, t, r, v);
+    refuseUnless(math.dots(y, sums, u, v), `the sums of product ${r} of tile ${t} are wrong`);
+    y = mixAll(sums);
+  }
+  for (const [index, part] of parts.entries()) {
+    const x = xor(y.subarray(index * n, (index + 1) * n), part.src);
+    refuseUnless(x.equals(part.x), `row ${part.i} of tile ${t} does not follow from its sums`);
+  }
+}
+
+/** `device`: the record that the miner advertised. `queries.auditSeed` must be 32 fresh random bytes, drawn after the commit came. */
+export function verifyOpening(
+  asked: { challenge: OgvChallenge; device: DeviceInfo; queries: OgvQueries },
+  commit: OgvCommit,
+  opening: OgvOpening,
+  math: OgvMath,
+): Verdict {
+  const { challenge, device, queries } = asked;
+  const [pkM, rootFill, rootWalk] = [commit.pkM, commit.rootFill, commit.rootWalk].map(hexBytes) as [
+    Buffer,
+    Buffer,
+    Buffer,
+  ];
+  const { sigma, key } = contextOf(challenge, device, pkM);
+  const committed = commitOf(sigma, rootFill, rootWalk);
+  const checker: Checker = { params: challenge.params, key, rootFill, math, opened: new Map() };
+  try {
+    refuseUnless(challenge.device === device.uuid, 'the challenge is for another GPU');
+    refuseUnless(
+      committed.toString('hex') === commit.commit,
+      'the commit is not made of this challenge, key and roots',
+    );
+    const plan = planOf(queries, committed, challenge.params);
+    const start = { ...walkKeyOf(sigma, rootFill), rootWalk };
+    for (const [at, row] of plan.rows.entries()) checkRow(checker, row, opening.rows[at]);
+    for (const [at, walk] of plan.walks.entries()) checkWalk(checker, start, walk, opening.walks[at]);
+    for (const [at, tile] of plan.tiles.entries()) checkTile(checker, tile, opening.tiles[at]);
+  } catch (error) {
+    if (error instanceof Refused) return { ok: false, reason: error.message };
+    throw error;
+  }
+  return { ok: true, session: { transcript: transcriptOf(sigma, committed, queries.auditSeed), pkM } };
+}
