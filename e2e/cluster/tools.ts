@@ -86,8 +86,15 @@ export interface Tools {
 
 const moduleInfo = z.object({ Dir: z.string() });
 
-function copyFiles(go: GoToolchain, module: Module, share: string): void {
-  const cwd = join(toolsFolder, module.name);
+/** Built from a copy: the clone may be moved to another commit meanwhile. */
+function copyModule({ name }: Module, to: string): string {
+  const folder = join(to, name);
+  mkdirSync(folder, { recursive: true });
+  for (const file of ['go.mod', 'go.sum']) copyFileSync(join(toolsFolder, name, file), join(folder, file));
+  return folder;
+}
+
+function copyFiles(go: GoToolchain, module: Module, cwd: string, share: string): void {
   for (const { module: path, path: below, as } of module.files ?? []) {
     const { Dir } = moduleInfo.parse(JSON.parse(go.run(['mod', 'download', '-json', path], cwd)));
     const [from, to] = [join(Dir, below), join(share, as)];
@@ -101,8 +108,13 @@ function copyFiles(go: GoToolchain, module: Module, share: string): void {
   }
 }
 
-async function build(go: GoToolchain, module: Module, tools: Tools, tell: (line: string) => void): Promise<void> {
-  const cwd = join(toolsFolder, module.name);
+async function build(
+  go: GoToolchain,
+  module: Module,
+  cwd: string,
+  tools: Tools,
+  tell: (line: string) => void,
+): Promise<void> {
   for (const [path, name] of Object.entries(module.programs)) {
     const file = join(tools.bin, name);
     if (existsSync(file)) continue;
@@ -134,8 +146,9 @@ export async function ensureTools({ node = false, tell = console.error }: ToolOp
     if (existsSync(done)) return;
     const go = await goToolchain(join(folder, 'go'), tell);
     for (const module of modules) {
-      copyFiles(go, module, tools.share);
-      await build(go, module, tools, tell);
+      const cwd = copyModule(module, join(folder, 'src'));
+      copyFiles(go, module, cwd, tools.share);
+      await build(go, module, cwd, tools, tell);
     }
     writeFileSync(done, `${new Date().toISOString()}\n`);
   });

@@ -7,9 +7,10 @@ import * as assert from 'uvu/assert';
 import type { Grant } from '../constructs/access.ts';
 import { agentGrants } from '../constructs/agent.ts';
 import { cacheCleanerGrants } from '../constructs/cache-cleaner.ts';
+import { argocdGrants } from '../constructs/controller.ts';
 import { controllerGrants } from '../constructs/member-access.ts';
 import { registryGrants } from '../constructs/registry-proxy.ts';
-import { configWith, objectsOf, the } from '../testing/tree.ts';
+import { configWith, objectsOf, serverNamed, the } from '../testing/tree.ts';
 
 const sources = fileURLToPath(new URL('../../controller/src/', import.meta.url));
 
@@ -71,6 +72,21 @@ test('the agent may read what it tells of', () => {
   const found = sorted(paths(textOf('agent/resources.ts', 'agent/kubeconfig.ts')));
   assert.ok(found.length >= 6, found.join(', '));
   assert.equal(sorted(granted(agentGrants)), found);
+});
+
+test('the controller may write to its own Applications of Argo CD, to no other and nothing else, and only where there are some', () => {
+  assert.match(textOf('kubernetes/applications.ts'), /method: 'PATCH'/);
+  const servers = [serverNamed('gpu-01')];
+  assert.equal(argocdGrants({ config: configWith(), servers }), []);
+  const config = configWith({ argocd: { repositoryUrl: 'https://git.example/cluster.git', namespace: 'argo' } });
+  const [grant, ...more] = argocdGrants({ config, servers });
+  assert.equal(more, []);
+  assert.is(grant?.namespace, 'argo');
+  const names = ['argocd', 'control', 'members-gpu-01', 'chutes-gpu-01'];
+  assert.equal(grant?.rules, [{ group: 'argoproj.io', resources: ['applications'], verbs: ['patch'], names }]);
+  const pod = the(objectsOf(config), 'Deployment', 'controller').spec.template?.spec;
+  assert.is(pod?.serviceAccountName, 'controller');
+  assert.ok(pod?.containers[0]?.args?.includes('--argocd-namespace=argo'));
 });
 
 test('registry auth may follow pods', () => {

@@ -4,7 +4,8 @@
 import type { MinerConfig, ServerConfig } from '@miner/controller/domain/config.ts';
 import type { Chart } from 'cdk8s';
 import { allowedKinds } from '../argocd/kinds.ts';
-import { application, applicationNames, controlCluster, project, repositoryUrl } from '../constructs/application.ts';
+import { application, controlCluster, project, repositoryUrl } from '../constructs/application.ts';
+import { applicationNames } from '../constructs/application-names.ts';
 import { behaviour, pace } from '../constructs/argocd-settings.ts';
 import { chutesNamespace, monitoringNamespace, systemNamespace } from '../constructs/names.ts';
 import { notifications } from '../constructs/notifications.ts';

@@ -11,14 +11,6 @@ const apiVersion = 'argoproj.io/v1alpha1';
 /** Argo CD's name of the cluster it runs in. */
 export const controlCluster = 'in-cluster';
 
-/** Names of Applications: the one to refresh follows from the folder that a commit changes. */
-export const applicationNames = {
-  argocd: 'argocd',
-  control: 'control',
-  members: (server: string): string => `members-${server}`,
-  chutes: (server: string): string => `chutes-${server}`,
-} as const;
-
 /** Where Argo CD reads branch `live`; undefined while the repository is only a folder of the controller's volume. */
 export function repositoryUrl({ argocd, git }: MinerConfig): string | undefined {
   return argocd.repositoryUrl ?? git.url;

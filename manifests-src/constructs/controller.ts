@@ -1,9 +1,12 @@
-// The controller: the miner API on a node port, the link for Gepetto inside the cluster. It calls no API of its own cluster; members are
-// reached with the kubeconfigs that their agents handed out.
+// The controller: the miner API on a node port, the link for Gepetto inside the cluster. Members are reached with the kubeconfigs that their
+// agents handed out; in its own cluster it only asks Argo CD to look at Applications.
 
 import type { MinerConfig, ServerConfig } from '@miner/controller/domain/config.ts';
 import { nodePortRange } from '@miner/controller/domain/nodeport.ts';
 import { Construct } from 'constructs';
+import { Access, Account, type Grant } from './access.ts';
+import { repositoryUrl } from './application.ts';
+import { applicationNames } from './application-names.ts';
 import { container, httpProbe } from './container.ts';
 import { Singleton } from './deployment.ts';
 import { labelsOf, chutesNamespace as namespace } from './names.ts';
@@ -42,6 +45,15 @@ function reachedPorts({ config, servers }: ControllerProps): Port[] {
   return [...single.filter((port) => port < first || port > last).sort((a, b) => a - b), [first, last]];
 }
 
+/** To annotate the miner's Applications, and no others of that Argo CD; nothing when Argo CD cannot read the repository. */
+export function argocdGrants({ config, servers }: ControllerProps): Grant[] {
+  if (repositoryUrl(config) === undefined) return [];
+  const { argocd, control, members, chutes } = applicationNames;
+  const names = [argocd, control, ...servers.flatMap(({ name }) => [members(name), chutes(name)])];
+  const rules = [{ group: 'argoproj.io', resources: ['applications'], verbs: ['patch'], names }];
+  return [{ name: 'miner-controller', namespace: config.argocd.namespace, rules }];
+}
+
 export class Controller extends Construct {
   constructor(scope: Construct, id: string, props: ControllerProps) {
     super(scope, id);
@@ -51,6 +63,12 @@ export class Controller extends Construct {
     const hotkey = hotkeyFile(config);
     const token = linkTokenFile(config);
     const repository = repositoryOf(config, 'controller');
+    const grants = argocdGrants(props);
+    const account = grants.length > 0 ? 'controller' : undefined;
+    if (account !== undefined) {
+      new Account(this, 'account', { name: account, namespace });
+      new Access(this, 'access', { subject: { serviceAccount: account, namespace }, grants });
+    }
     new Singleton(this, 'controller', {
       name: 'controller',
       namespace,
@@ -58,6 +76,7 @@ export class Controller extends Construct {
       podLabels: { ...postgresAccess, ...redisAccess },
       podAnnotations: scraped(ports.api),
       placement,
+      ...(account !== undefined && { serviceAccount: account }),
       imagePullSecrets: config.secrets.imagePull,
       containers: [
         container({
@@ -70,6 +89,7 @@ export class Controller extends Construct {
             `--link-token-file=${token.path}`,
             `--port=${ports.api}`,
             `--link-port=${ports.link}`,
+            ...(account === undefined ? [] : [`--argocd-namespace=${config.argocd.namespace}`]),
           ],
           env: [...scratch.env, ...postgresEnv(config), ...redisEnv(config)],
           resources,

@@ -9,6 +9,7 @@ import { ensureBranches, ensureGitdir } from './create.ts';
 import { guardTree } from './guard.ts';
 import { type LiveOptions, openLiveBranch } from './livebranch.ts';
 import { openMainBranch } from './mainbranch.ts';
+import { movedFolders } from './movedfolders.ts';
 import { openGitProgram } from './program.ts';
 import type { LockOptions } from './refs.ts';
 import type { RemoteOptions } from './remote.ts';
@@ -50,6 +51,11 @@ export interface OpenClusterRepo extends ClusterRepo {
    * E-GUARD when a file may not be on `live`, else like a commit.
    */
   rerender(main: MainTree, mayWrite?: () => boolean): Promise<Rerendered | undefined>;
+  /**
+   * Folders of `live` that differ between two commits: `argocd`, `control`, `chutes/<server>`, `members/<server>`; without `from`, what the
+   * newest commit alone has changed.
+   */
+  movedFolders(from: string | undefined, to: string): Promise<string[]>;
   /** Whether the remote answers and may be written; undefined without one. */
   health(): RemoteHealth | undefined;
   /** Look at the remote now; rejects with E-GIT-REPOSITORY when it does not answer. Nothing to do without a remote. */
@@ -122,6 +128,7 @@ export async function openClusterRepo(options: ClusterRepoOptions): Promise<Open
     commitLive: live.commit,
     propose: live.propose,
     rerender: createRerender(repository, { render, lookup, renderTree: options.renderTree, clock }),
+    movedFolders: (from, to) => movedFolders(repository, from, to),
     tidy: upkeep.tidy,
     health: () => connection?.health(),
     async refresh() {

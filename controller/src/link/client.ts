@@ -136,6 +136,7 @@ export async function connectLink(options: LinkClientOptions): Promise<LinkClien
       chute: async (validator, chuteId, version) =>
         (await ask('chute', { validator, chuteId, version })) as Chute | undefined,
       refreshFeeds: () => void ask('refresh', {}).catch(warn),
+      refreshApplications: (folders) => void ask('refresh-applications', { folders: [...folders] }).catch(warn),
       report: ({ held, blocked, memory }) =>
         void ask('report', { held: [...held], blocked: [...blocked], memory }).catch(warn),
     },

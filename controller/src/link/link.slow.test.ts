@@ -40,6 +40,7 @@ function fakeController() {
     },
     chute: async (_validator, chuteId) => (chuteId === chute.chuteId ? chute : undefined),
     refreshFeeds: () => void calls.push('refresh'),
+    refreshApplications: (folders) => void calls.push(['applications', ...folders]),
     report: ({ held, blocked, memory }) => void calls.push(['report', held, blocked, memory]),
   };
   function change(pods: Observation['pods']): void {

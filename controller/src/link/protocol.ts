@@ -53,6 +53,7 @@ export const requests = {
   'release-job': z.object({ validator: text, jobId: text }),
   chute: z.object({ validator: text, chuteId: text, version: text }),
   refresh: z.object({}),
+  'refresh-applications': z.object({ folders: z.array(text).max(100_000) }),
   report: z.object({ held: z.array(z.string()), blocked: z.array(z.string()).default([]), memory: z.unknown() }),
 } as const;
 

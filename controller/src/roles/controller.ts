@@ -2,6 +2,7 @@
 // and asks through the link it gives.
 
 import { gravalBootstrap } from '@miner/manifests/charts/graval-bootstrap.ts';
+import { applicationOf } from '@miner/manifests/constructs/application-names.ts';
 import type { Logger } from 'pino';
 import { createApi } from '../api/server.ts';
 import type { BusHealth } from '../bus/redis.ts';
@@ -14,6 +15,7 @@ import type { PassMemory } from '../gepetto/swap.ts';
 import { whyNot } from '../gepetto/whynot.ts';
 import { emptyMemory } from '../gepetto/world.ts';
 import { worldFileText } from '../gepetto/worldfile.ts';
+import type { Applications } from '../kubernetes/applications.ts';
 import { openMembers } from '../kubernetes/members.ts';
 import { createMetrics, type Metrics } from '../metrics/metrics.ts';
 import type { Signer } from '../signing/sr25519.ts';
@@ -40,6 +42,8 @@ export interface ControllerParts {
   log: Logger;
   /** State of the event stream; undefined for events within the process. */
   busHealth?: () => BusHealth;
+  /** Argo CD, where this process can reach it. */
+  applications?: Pick<Applications, 'refresh'> | undefined;
   /** Whether the git host answers; nothing for a repository on this disk. */
   gitState?: (() => PartState[]) | undefined;
   host?: string;
@@ -273,6 +277,8 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
         return client ? client.chute(chuteId, version) : Promise.reject(new Error(`no validator ${validator}`));
       },
       refreshFeeds: validators.refresh,
+      refreshApplications: (folders) =>
+        parts.applications?.refresh(folders.flatMap((path) => applicationOf(path) ?? [])),
       report(report) {
         told = report;
       },

@@ -2,7 +2,9 @@
 
 import pino, { type Logger } from 'pino';
 import { systemClock } from '../domain/clock.ts';
+import { type Applications, openApplications } from '../kubernetes/applications.ts';
 import { serveLink } from '../link/server.ts';
+import { nodeCluster } from '../registry/imagewatch.ts';
 import { loadHotkey } from '../signing/hotkey.ts';
 import { demandConfiguration } from './configuration.ts';
 import { connectionHelp, connectionOptions, openConnections } from './connections.ts';
@@ -14,6 +16,13 @@ export interface ServedController extends RunningRole {
   /** Of the miner API. */
   url: string;
   linkUrl: string;
+}
+
+/** Undefined without `--argocd-namespace`: then Argo CD looks when it does. */
+function argocdOf(values: OptionValues, log: Logger): Applications | undefined {
+  const namespace = optional(values, 'argocd-namespace');
+  if (namespace === undefined) return undefined;
+  return openApplications({ config: nodeCluster(optional(values, 'kubeconfig')), namespace, log });
 }
 
 export async function serveController(values: OptionValues, log: Logger = pino()): Promise<ServedController> {
@@ -34,12 +43,14 @@ export async function serveController(values: OptionValues, log: Logger = pino()
     started.push(open.close);
     const { store, repo, bus } = open;
     await demandConfiguration(repo, signer.address);
+    const applications = argocdOf(values, log);
     const controller = await startController({
       signer,
       store,
       repo,
       bus,
       busHealth: bus.health,
+      applications,
       gitState: () => gitState(repo),
       clock: systemClock,
       log,
@@ -69,12 +80,16 @@ export const role: Role = {
     'Talks to validators and member clusters, holds the hotkey, serves the miner API, and does what Gepetto asks for.',
   help: `  --hotkey FILE            wallet file of the miner's hotkey (JSON with ss58Address and secretSeed)
   --host ADDRESS, --port N where the miner API listens (default 0.0.0.0, 32000)
+  --argocd-namespace NAME  after each commit, ask Argo CD there to look at the Applications that it changes (default: it looks by itself)
+  --kubeconfig FILE        cluster that Argo CD's Applications are in (default: that of the pod's service account)
   --link-host ADDRESS, --link-port N   where Gepetto finds the controller (default 0.0.0.0, 32010)
 ${connectionHelp}`,
   options: {
     hotkey: { type: 'string' },
     host: { type: 'string' },
     port: { type: 'string', default: '32000' },
+    'argocd-namespace': { type: 'string' },
+    kubeconfig: { type: 'string' },
     'link-host': { type: 'string' },
     'link-port': { type: 'string', default: '32010' },
     ...connectionOptions,

@@ -15,6 +15,7 @@ import { startGitUpkeep } from './gitupkeep.ts';
 import { gitObstacle, gitState, whileHeld } from './gitwatch.ts';
 import { serveHook } from './hook.ts';
 import { createReadiness, type PartState } from './readiness.ts';
+import { withRefresh } from './refresh.ts';
 import { createRerenders } from './rerender.ts';
 import { httpUrl, type OptionValues, optional, portNumber, type Role, type RunningRole } from './role.ts';
 
@@ -86,12 +87,13 @@ export async function serveGepetto(values: OptionValues, log: Logger = pino()): 
       clock,
       log,
       async start(lease) {
-        const rerender = createRerenders({ repo, mayWrite: lease.held, log });
+        const followed = withRefresh(repo, client.link, log);
+        const rerender = createRerenders({ repo: followed, mayWrite: lease.held, log });
         const gepetto = await startGepetto({
           hotkey,
           rerender,
           store,
-          repo: whileHeld(repo, lease),
+          repo: whileHeld(followed, lease),
           bus,
           link: client.link,
           metrics,

@@ -106,6 +106,7 @@ export async function atGitHost(work: (scene: GitScene) => Promise<void>): Promi
     releaseJob: async () => undefined,
     chute: async (_validator, chuteId) => chutes.find((chute) => chute.chuteId === chuteId),
     refreshFeeds: () => undefined,
+    refreshApplications: () => undefined,
     report(pass) {
       held = pass.held;
     },

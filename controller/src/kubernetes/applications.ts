@@ -1,0 +1,83 @@
+// Asks Argo CD to compare Applications with git now: one annotation, the only thing the miner writes in its own cluster. A hint that is lost
+// costs time, never a change: Argo CD looks by itself too.
+
+import { request as plainRequest } from 'node:http';
+import { type RequestOptions, request as tlsRequest } from 'node:https';
+import type { KubeConfig } from '@kubernetes/client-node';
+import type { Logger } from 'pino';
+import { messageOf } from '../domain/errors.ts';
+
+export interface ApplicationsOptions {
+  config: KubeConfig;
+  /** Of Argo CD. */
+  namespace: string;
+  log: Pick<Logger, 'warn'>;
+}
+
+export interface Applications {
+  /** Returns at once. One that is asked for while it waits for its turn is asked for once; one that there is not yet is left out. */
+  refresh(names: readonly string[]): void;
+  /** Resolves when nothing is on its way. */
+  settled(): Promise<void>;
+}
+
+const atOnce = 8;
+const timeoutMs = 10_000;
+const body = JSON.stringify({ metadata: { annotations: { 'argocd.argoproj.io/refresh': 'normal' } } });
+
+export function openApplications({ config, namespace, log }: ApplicationsOptions): Applications {
+  const server = config.getCurrentCluster()?.server ?? '';
+  const waiting = new Set<string>();
+  const workers = new Set<Promise<void>>();
+  let complaint = '';
+
+  /** HTTP status. */
+  async function annotate(name: string): Promise<number> {
+    const path = `/apis/argoproj.io/v1alpha1/namespaces/${namespace}/applications/${name}`;
+    const options: RequestOptions = { method: 'PATCH', signal: AbortSignal.timeout(timeoutMs) };
+    await config.applyToHTTPSOptions(options);
+    const isPlain = server.startsWith('http:');
+    const { agent, ...plain } = options;
+    const headers = { ...options.headers, 'content-type': 'application/merge-patch+json' };
+    const { promise, resolve, reject } = Promise.withResolvers<number>();
+    const send = isPlain ? plainRequest : tlsRequest;
+    send(server + path, { ...(isPlain ? plain : options), headers }, (answer) => {
+      answer.resume();
+      answer.once('end', () => resolve(answer.statusCode ?? 0)).once('error', reject);
+    })
+      .once('error', reject)
+      .end(body);
+    return promise;
+  }
+
+  function complain(text: string): void {
+    if (text !== complaint) log.warn(`Argo CD is not told to look: ${text}`);
+    complaint = text;
+  }
+
+  async function work(): Promise<void> {
+    for (const name of waiting) {
+      waiting.delete(name);
+      try {
+        const status = await annotate(name);
+        if (status >= 200 && status < 300) complaint = '';
+        else if (status !== 404) complain(`Application ${name}: HTTP ${status}`);
+      } catch (error) {
+        complain(messageOf(error));
+      }
+    }
+  }
+
+  return {
+    refresh(names) {
+      for (const name of names) waiting.add(name);
+      while (workers.size < Math.min(atOnce, waiting.size)) {
+        const worker = work().finally(() => workers.delete(worker));
+        workers.add(worker);
+      }
+    },
+    async settled() {
+      await Promise.all(workers);
+    },
+  };
+}

@@ -1,0 +1,34 @@
+// The whole product as deployed, on real control planes and a real Argo CD: one fleet, on which the scenes follow each other.
+
+import { suite } from 'uvu';
+import { closeScene, openScene, type Scene } from './scene.ts';
+import { settingUp } from './scenes/settingup.ts';
+
+const product = suite<Scene>('product');
+let failed = false;
+
+product.before(openScene);
+product.after(async (scene) => {
+  await closeScene(scene, failed || process.env.E2E_KEEP !== undefined);
+});
+
+/** A test that fails leaves the logs. */
+const watched: typeof product = Object.assign(
+  (name: string, test: (scene: Scene) => unknown) =>
+    product(name, async (scene) => {
+      const startedAt = performance.now();
+      try {
+        await test(scene);
+      } catch (error) {
+        failed = true;
+        throw error;
+      } finally {
+        console.log(`  ${((performance.now() - startedAt) / 1000).toFixed(1)} s  ${name}`);
+      }
+    }),
+  product,
+);
+
+settingUp(watched);
+
+product.run();
