@@ -7,12 +7,14 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'nod
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createMinerApi, type MinerApi } from '@miner/cli/miner-api.ts';
+import { minerConfig, type ServerConfig, serverConfig } from '@miner/controller/domain/config.ts';
 import type { Status } from '@miner/controller/roles/status.ts';
+import { renderTree } from '@miner/manifests/render.ts';
 import { stringify } from 'yaml';
 import { freePort } from '../controller/test/supervised.ts';
 import { startDeployed } from './cluster/deployed.ts';
 import type { Fleet } from './cluster/fleet.ts';
-import { readObjects } from './cluster/kube.ts';
+import { type KubeObject, readObjects } from './cluster/kube.ts';
 import { type Process, waitFor } from './cluster/process.ts';
 
 export interface Miner {
@@ -196,13 +198,31 @@ export async function startMiner(fleet: Fleet): Promise<Miner> {
   };
 }
 
-export function serverFile(fleet: Fleet, name: string): Record<string, unknown> {
+export function serverFile(fleet: Fleet, name: string): ServerConfig {
   const { server } = fleet.server(name);
-  return {
+  return serverConfig.parse({
     name,
     validator: fleet.validator.hotkey,
     hourlyCost: server.hourlyCost,
     gpuShortRef: server.gpuShortRef,
     agentApi: `http://${server.ip}:32000`,
-  };
+  });
+}
+
+/** Pushes `servers/<name>.yaml` to `main`, as a person does. */
+export function writeServerFile(miner: Miner, name: string, change: Partial<ServerConfig> = {}): void {
+  const folder = miner.person('main');
+  writeFileSync(join(folder, 'servers', `${name}.yaml`), stringify({ ...serverFile(miner.fleet, name), ...change }));
+  git(folder, 'add', '--all');
+  git(folder, 'commit', '--quiet', '-m', `Server ${name}`);
+  git(folder, 'push', '--quiet', 'origin', 'main');
+}
+
+/** What a new server is given by hand before the miner knows it. */
+export function renderedFor(fleet: Fleet, name: string): KubeObject[] {
+  const config = minerConfig.parse(settingsOf(fleet));
+  const files = renderTree(config, new Map([[name, serverFile(fleet, name)]]));
+  const objects = [...files].filter(([path]) => path.startsWith('members/')).flatMap(([, text]) => readObjects(text));
+  // Namespaces before what is in them.
+  return objects.sort((a, b) => Number(b.kind === 'Namespace') - Number(a.kind === 'Namespace'));
 }
