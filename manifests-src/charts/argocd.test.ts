@@ -86,14 +86,16 @@ test('everything that is rendered is in the folder of exactly one Application', 
   }
 });
 
-test('without an address of the repository there are settings, but nothing that would follow it', () => {
-  const paths = [...renderTree(configWith(), serversNamed('gpu-01')).keys()].filter((path) =>
-    path.startsWith('argocd/'),
-  );
-  assert.equal(paths, ['argocd/settings.yaml']);
-  const own = objectsOf(configWith({ argocd: { repositoryUrl: 'http://git.chutes.svc/cluster.git' } }));
-  for (const application of ofKind(own, 'Application'))
-    assert.is(specOf(application).source.repoURL, 'http://git.chutes.svc/cluster.git');
+test('Argo CD reads the embedded git server, the host of the miner, or what it is told to', () => {
+  const embedded = 'http://git-server.chutes.svc.cluster.local:8080/cluster.git';
+  const other = 'http://mirror.example/cluster.git';
+  for (const [sections, expected] of [
+    [{}, embedded],
+    [{ git }, url],
+    [{ git, argocd: { repositoryUrl: other } }, other],
+  ] as const)
+    for (const application of ofKind(objectsOf(configWith(sections)), 'Application'))
+      assert.is(specOf(application).source.repoURL, expected);
 });
 
 test('R2 no address carries a credential, and none can be given', () => {

@@ -1,10 +1,10 @@
 // What Argo CD reads about itself: settings, AppProjects, and Applications, one for each server and purpose, so that a dead server holds
-// nobody else up. Applications come with an address of the cluster repository that Argo CD can reach.
+// nobody else up.
 
 import type { MinerConfig, ServerConfig } from '@miner/controller/domain/config.ts';
 import type { Chart } from 'cdk8s';
 import { allowedKinds } from '../argocd/kinds.ts';
-import { application, controlCluster, project, repositoryUrl } from '../constructs/application.ts';
+import { application, controlCluster, project } from '../constructs/application.ts';
 import { applicationNames } from '../constructs/application-names.ts';
 import { behaviour, pace } from '../constructs/argocd-settings.ts';
 import { chutesNamespace, monitoringNamespace, systemNamespace } from '../constructs/names.ts';
@@ -13,11 +13,7 @@ import type { ChartDefinition, ControlContext } from './definition.ts';
 
 const projects = { argocd: 'miner-argocd', control: 'miner-control', members: 'miner-members', chutes: 'miner-chutes' };
 
-type Part = (scope: Chart, context: ControlContext, url: string) => void;
-const withRepository = (draw: Part) => (scope: Chart, context: ControlContext) => {
-  const url = repositoryUrl(context.config);
-  if (url !== undefined) draw(scope, context, url);
-};
+type Part = (scope: Chart, context: ControlContext) => void;
 
 function linksOf({ argocd }: MinerConfig, server: string): Record<string, string> {
   const links = Object.entries(argocd.links).sort(([a], [b]) => (a < b ? -1 : 1));
@@ -33,14 +29,13 @@ const commandsOf = ({ name }: ServerConfig) => ({
   Unlock: `chutes-miner node unlock ${name}`,
 });
 
-const drawProjects: Part = (scope, { config, servers }, url) => {
+const drawProjects: Part = (scope, { config, servers }) => {
   const allowed = allowedKinds(config.argocd.showPods);
   const onServers = (...namespaces: string[]) =>
     servers.flatMap(({ name }) => namespaces.map((namespace) => ({ name, namespace })));
   const onControl = (...namespaces: string[]) => namespaces.map((namespace) => ({ name: controlCluster, namespace }));
   project(scope, {
     config,
-    url,
     name: projects.argocd,
     description: 'What Argo CD reads about itself.',
     destinations: onControl(config.argocd.namespace),
@@ -48,7 +43,6 @@ const drawProjects: Part = (scope, { config, servers }, url) => {
   });
   project(scope, {
     config,
-    url,
     name: projects.control,
     description: 'The control plane.',
     // Prometheus looks up Argo CD's pods there.
@@ -57,7 +51,6 @@ const drawProjects: Part = (scope, { config, servers }, url) => {
   });
   project(scope, {
     config,
-    url,
     name: projects.members,
     description: 'What every GPU server runs beside its chutes.',
     destinations: onServers(chutesNamespace, systemNamespace, monitoringNamespace, 'default'),
@@ -66,7 +59,6 @@ const drawProjects: Part = (scope, { config, servers }, url) => {
   // With the GPU verification, which no Application holds.
   project(scope, {
     config,
-    url,
     name: projects.chutes,
     description: 'Chutes.',
     destinations: onServers(chutesNamespace),
@@ -75,13 +67,12 @@ const drawProjects: Part = (scope, { config, servers }, url) => {
   });
 };
 
-const drawControl: Part = (scope, { config }, url) => {
+const drawControl: Part = (scope, { config }) => {
   const retry = [5, 180] as const;
   const destination = { name: controlCluster };
   const { namespace } = config.argocd;
   application(scope, {
     config,
-    url,
     name: applicationNames.argocd,
     project: projects.argocd,
     destination: { ...destination, namespace },
@@ -90,7 +81,6 @@ const drawControl: Part = (scope, { config }, url) => {
   });
   application(scope, {
     config,
-    url,
     name: applicationNames.control,
     project: projects.control,
     destination: { ...destination, namespace: chutesNamespace },
@@ -99,11 +89,10 @@ const drawControl: Part = (scope, { config }, url) => {
   });
 };
 
-const drawMembers: Part = (scope, { config, servers }, url) => {
+const drawMembers: Part = (scope, { config, servers }) => {
   for (const server of servers) {
     application(scope, {
       config,
-      url,
       name: applicationNames.members(server.name),
       project: projects.members,
       destination: { name: server.name, namespace: systemNamespace },
@@ -115,11 +104,10 @@ const drawMembers: Part = (scope, { config, servers }, url) => {
   }
 };
 
-const drawChutes: Part = (scope, { config, servers }, url) => {
+const drawChutes: Part = (scope, { config, servers }) => {
   for (const server of servers) {
     application(scope, {
       config,
-      url,
       name: applicationNames.chutes(server.name),
       project: projects.chutes,
       destination: { name: server.name, namespace: chutesNamespace },
@@ -140,9 +128,9 @@ export const argocdChart: ChartDefinition<ControlContext> = {
       pace(scope, config);
     },
     notifications: (scope, { config }) => notifications(scope, config),
-    projects: withRepository(drawProjects),
-    control: withRepository(drawControl),
-    members: withRepository(drawMembers),
-    chutes: withRepository(drawChutes),
+    projects: drawProjects,
+    control: drawControl,
+    members: drawMembers,
+    chutes: drawChutes,
   },
 };

@@ -4,12 +4,13 @@ import { AuditExporter } from '../constructs/audit-exporter.ts';
 import { Claim } from '../constructs/claim.ts';
 import { Controller } from '../constructs/controller.ts';
 import { Gepetto } from '../constructs/gepetto.ts';
+import { GitServer } from '../constructs/git-server.ts';
 import { chutesNamespace as namespace } from '../constructs/names.ts';
 import { Namespace } from '../constructs/namespace.ts';
 import { denyAll } from '../constructs/network-policy.ts';
 import { Postgres } from '../constructs/postgres.ts';
-import { repositoryClaim } from '../constructs/program.ts';
 import { Redis } from '../constructs/redis.ts';
+import { repositoryClaim } from '../constructs/repository.ts';
 import type { ChartDefinition, ControlContext } from './definition.ts';
 
 export const minerChart: ChartDefinition<ControlContext> = {
@@ -29,6 +30,9 @@ export const minerChart: ChartDefinition<ControlContext> = {
       }),
     postgres: (scope, context) => void new Postgres(scope, 'postgres', context),
     redis: (scope, context) => void new Redis(scope, 'redis', context),
+    'git-server': (scope, context) => {
+      if (context.config.git.mode === 'embedded') new GitServer(scope, 'git-server', context);
+    },
     controller: (scope, context) => void new Controller(scope, 'controller', context),
     gepetto: (scope, context) => void new Gepetto(scope, 'gepetto', context),
     'audit-exporter': (scope, context) => {

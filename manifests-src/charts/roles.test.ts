@@ -72,17 +72,47 @@ for (const [variant, sections] of Object.entries(variants)) {
   });
 }
 
-test('with a git host each of the two has a copy of its own, the credential as a file, and a way there', () => {
-  const objects = objectsOf(configWith({ git }));
-  for (const name of ['controller', 'gepetto']) {
-    const args = the(objects, 'Deployment', name).spec.template?.spec.containers[0]?.args ?? [];
-    assert.ok(args.includes(`--repository=/var/lib/chutes/repository/${name}.git`));
-    assert.ok(args.includes('--git-url=https://git.example:8443/me/miner.git'));
-    assert.ok(args.includes('--git-credential-file=/run/secrets/miner/git/credentials'));
-    const { egress = [] } = the(objects, 'NetworkPolicy', name).spec;
-    assert.ok(egress.some(({ ports = [] }) => ports.some(({ port }) => port === 8443)));
-  }
+for (const [what, sections, url, port] of [
+  ['a git host', { git }, git.url, 8443],
+  ['the embedded git server', {}, 'http://git-server.chutes.svc.cluster.local:8080/cluster.git', 8080],
+] as const)
+  test(`with ${what} each of the two has a copy of its own, the credential as a file, and a way there`, () => {
+    const objects = objectsOf(configWith(sections));
+    for (const name of ['controller', 'gepetto']) {
+      const args = the(objects, 'Deployment', name).spec.template?.spec.containers[0]?.args ?? [];
+      assert.ok(args.includes(`--repository=/var/lib/chutes/repository/${name}.git`));
+      assert.ok(args.includes(`--git-url=${url}`));
+      assert.ok(args.includes('--git-credential-file=/run/secrets/miner/git/credentials'));
+      const { egress = [] } = the(objects, 'NetworkPolicy', name).spec;
+      assert.ok(egress.some(({ ports = [] }) => ports.some((one) => one.port === port)));
+    }
+  });
+
+test('the embedded git server lets in what needs it, and is there only when it is wanted', () => {
+  const objects = objectsOf();
+  const { ingress = [], egress = [] } = the(objects, 'NetworkPolicy', 'git-server').spec;
+  const from = ingress.flatMap((rule) => rule.from ?? []);
+  assert.equal([from.length, egress], [2, []]);
+  const [access, argocd] = from;
+  const allowed = workloadsOf(objects)
+    .filter(
+      ({ template }) => template.metadata.labels['git-access'] === access?.podSelector?.matchLabels?.['git-access'],
+    )
+    .map(({ manifest }) => manifest.metadata.name);
+  assert.equal(allowed.sort(), ['controller', 'gepetto']);
+  assert.equal(argocd?.namespaceSelector?.matchLabels, { 'kubernetes.io/metadata.name': 'argocd' });
+  const path = (config = configWith()) => objectsOf(config).some((one) => one.path.endsWith('/git-server.yaml'));
+  assert.equal([path(), path(configWith({ git }))], [true, false]);
+  const backups = (enabled: boolean) =>
+    objectsOf(configWith({ git: { server: { backup: { enabled } } } })).filter(
+      ({ metadata }) => metadata.name === 'git-backup',
+    );
+  assert.equal([backups(true).length, backups(false).length], [2, 0]);
+});
+
+test('a git host of the miner has an address, and the embedded server none of its own', () => {
   assert.throws(() => configWith({ git: { mode: 'external' } }), /is needed when mode is external/);
+  assert.throws(() => configWith({ git: { url: git.url } }), /set mode to external/);
 });
 
 test.run();

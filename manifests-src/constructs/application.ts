@@ -5,16 +5,13 @@ import type { MinerConfig } from '@miner/controller/domain/config.ts';
 import { ApiObject } from 'cdk8s';
 import type { Construct } from 'constructs';
 import type { Allowed } from '../argocd/kinds.ts';
+import { repositoryUrl } from './repository.ts';
 
 const apiVersion = 'argoproj.io/v1alpha1';
 
 /** Argo CD's name of the cluster it runs in. */
 export const controlCluster = 'in-cluster';
 
-/** Where Argo CD reads branch `live`; undefined while the repository is only a folder of the controller's volume. */
-export function repositoryUrl({ argocd, git }: MinerConfig): string | undefined {
-  return argocd.repositoryUrl ?? git.url;
-}
 
 export interface Destination {
   /** Of the cluster: that of its cluster Secret. The credential is there, never here. */
@@ -24,7 +21,6 @@ export interface Destination {
 
 export interface ProjectProps {
   config: MinerConfig;
-  url: string;
   name: string;
   description: string;
   destinations: Required<Destination>[];
@@ -34,14 +30,14 @@ export interface ProjectProps {
 }
 
 export function project(scope: Construct, props: ProjectProps): void {
-  const { config, url, name, description, destinations, allowed, showOthers = false } = props;
+  const { config, name, description, destinations, allowed, showOthers = false } = props;
   new ApiObject(scope, `project-${name}`, {
     apiVersion,
     kind: 'AppProject',
     metadata: { name, namespace: config.argocd.namespace },
     spec: {
       description,
-      sourceRepos: [url],
+      sourceRepos: [repositoryUrl(config)],
       destinations,
       clusterResourceWhitelist: allowed.cluster,
       namespaceResourceWhitelist: allowed.namespaced,
@@ -52,7 +48,6 @@ export function project(scope: Construct, props: ProjectProps): void {
 
 export interface ApplicationProps {
   config: MinerConfig;
-  url: string;
   name: string;
   project: string;
   destination: Destination;
@@ -97,7 +92,7 @@ const syncOptions = [
 ];
 
 export function application(scope: Construct, props: ApplicationProps): void {
-  const { config, url, name, destination, folder, mayBeEmpty = false, retry } = props;
+  const { config, name, destination, folder, mayBeEmpty = false, retry } = props;
   const { namespace, selfHeal, retryLimit } = config.argocd;
   const source = mayBeEmpty
     ? { path: '.', directory: { recurse: true, include: `${folder}/*.yaml` } }
@@ -114,7 +109,7 @@ export function application(scope: Construct, props: ApplicationProps): void {
     },
     spec: {
       project: props.project,
-      source: { repoURL: url, targetRevision: 'live', ...source },
+      source: { repoURL: repositoryUrl(config), targetRevision: 'live', ...source },
       destination,
       syncPolicy: {
         automated: { prune: true, selfHeal, allowEmpty: mayBeEmpty },

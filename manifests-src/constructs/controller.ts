@@ -20,10 +20,10 @@ import {
   postgresEnv,
   redisAccess,
   redisEnv,
-  repositoryOf,
   scraped,
   scratch,
 } from './program.ts';
+import { repositoryOf } from './repository.ts';
 import { PartService } from './service.ts';
 
 export interface ControllerProps {
@@ -40,8 +40,7 @@ function reachedPorts({ config, servers }: ControllerProps): Port[] {
     ...config.validators.flatMap(({ api, socket }) => [api, socket]),
     ...servers.map(({ agentApi }) => agentApi),
   ].map(portOfUrl);
-  const git = repositoryOf(config, 'controller').ports;
-  const single = [...new Set([443, 6443, ...named, ...git, ...config.controller.egressPorts])];
+  const single = [...new Set([443, 6443, ...named, ...config.controller.egressPorts])];
   return [...single.filter((port) => port < first || port > last).sort((a, b) => a - b), [first, last]];
 }
 
@@ -73,7 +72,7 @@ export class Controller extends Construct {
       name: 'controller',
       namespace,
       labels,
-      podLabels: { ...postgresAccess, ...redisAccess },
+      podLabels: { ...postgresAccess, ...redisAccess, ...repository.podLabels },
       podAnnotations: scraped(ports.api),
       placement,
       ...(account !== undefined && { serviceAccount: account }),
@@ -119,6 +118,7 @@ export class Controller extends Construct {
         toDns,
         { to: [pods(labelsOf('chutes-postgres'))], ports: tcp(5432) },
         { to: [pods(labelsOf('chutes-redis'))], ports: tcp(6379) },
+        repository.egress,
         toAnywhere(...reachedPorts(props)),
       ],
     });

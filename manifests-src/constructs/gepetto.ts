@@ -6,7 +6,7 @@ import { container, httpProbe } from './container.ts';
 import { controllerLabels } from './controller.ts';
 import { Singleton } from './deployment.ts';
 import { labelsOf, monitoringNamespace, chutesNamespace as namespace, namespaceSelector } from './names.ts';
-import { Policy, pods, tcp, toAnywhere, toDns } from './network-policy.ts';
+import { Policy, pods, tcp, toDns } from './network-policy.ts';
 import {
   linkTokenFile,
   ports,
@@ -14,10 +14,10 @@ import {
   postgresEnv,
   redisAccess,
   redisEnv,
-  repositoryOf,
   scraped,
   scratch,
 } from './program.ts';
+import { repositoryOf } from './repository.ts';
 
 export class Gepetto extends Construct {
   constructor(scope: Construct, id: string, { config }: { config: MinerConfig }) {
@@ -30,7 +30,7 @@ export class Gepetto extends Construct {
       name: 'gepetto',
       namespace,
       labels,
-      podLabels: { ...postgresAccess, ...redisAccess },
+      podLabels: { ...postgresAccess, ...redisAccess, ...repository.podLabels },
       podAnnotations: scraped(ports.gepetto),
       placement,
       imagePullSecrets: config.secrets.imagePull,
@@ -66,7 +66,7 @@ export class Gepetto extends Construct {
         { to: [pods(labelsOf('chutes-postgres'))], ports: tcp(5432) },
         { to: [pods(labelsOf('chutes-redis'))], ports: tcp(6379) },
         { to: [pods(controllerLabels)], ports: tcp(ports.link) },
-        ...(repository.ports.length > 0 ? [toAnywhere(...repository.ports)] : []),
+        repository.egress,
       ],
     });
   }

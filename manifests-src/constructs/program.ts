@@ -12,7 +12,7 @@ export interface SecretFile {
   mount: k8s.VolumeMount;
 }
 
-function secretFile(name: string, secret: { name: string; key: string }, file: string): SecretFile {
+export function secretFile(name: string, secret: { name: string; key: string }, file: string): SecretFile {
   return {
     path: `${secretsFolder}/${name}/${file}`,
     volume: secretVolume(name, secret, file),
@@ -62,36 +62,4 @@ export function portOfUrl(url: string): number {
   const { port, protocol } = new URL(url);
   if (port !== '') return Number(port);
   return protocol === 'http:' || protocol === 'ws:' ? 80 : 443;
-}
-
-export const repositoryClaim = 'cluster-repository';
-
-const repositories = '/var/lib/chutes/repository';
-
-export interface RepositoryAccess {
-  args: string[];
-  volumes: k8s.Volume[];
-  mounts: k8s.VolumeMount[];
-  /** Of the git host, if there is one. */
-  ports: number[];
-}
-
-/** Controller and Gepetto work on the same bare repository, or each on a copy of its own of what the git host has. */
-export function repositoryOf({ git }: MinerConfig, role: string): RepositoryAccess {
-  const volume = { name: 'repository', persistentVolumeClaim: { claimName: repositoryClaim } };
-  const mount = { name: 'repository', mountPath: repositories };
-  if (git.url === undefined) {
-    return { args: [`--repository=${repositories}/cluster.git`], volumes: [volume], mounts: [mount], ports: [] };
-  }
-  const credentials = secretFile('git', git.credentials, 'credentials');
-  return {
-    args: [
-      `--repository=${repositories}/${role}.git`,
-      `--git-url=${git.url}`,
-      `--git-credential-file=${credentials.path}`,
-    ],
-    volumes: [volume, credentials.volume],
-    mounts: [mount, credentials.mount],
-    ports: [portOfUrl(git.url)],
-  };
 }

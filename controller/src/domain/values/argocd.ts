@@ -42,7 +42,7 @@ export const argocdValues = z
     repositoryUrl: url
       .optional()
       .describe(
-        'Address at which Argo CD reads the cluster repository; git.url if left out. Without either there are no Applications.',
+        'Address at which Argo CD reads the cluster repository, if it is another one than git.url or that of the embedded server.',
       ),
     refreshSeconds: z
       .int()

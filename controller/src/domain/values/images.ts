@@ -23,6 +23,10 @@ export const imageValues = z
     gravalBootstrap: image('chutes-miner/graval-bootstrap:0.1.0', 'Proves the GPUs of a new server.'),
     postgres: image('docker.io/library/postgres:16.4', 'Database of the control plane.'),
     redis: image('docker.io/library/redis:7.4.1', 'Event stream of the control plane.'),
+    gitServer: image(
+      'chutes-miner/git-server:0.1.0',
+      'Embedded git server of the control plane: nginx, fcgiwrap, git.',
+    ),
     // `resolve` in an upstream is nginx 1.27.3 or later.
     nginx: image('docker.io/library/nginx:1.28.0', 'Registry proxy of a GPU server; nginx 1.27.3 or later.'),
     prometheus: image('quay.io/prometheus/prometheus:v3.4.1', 'Metrics.'),
