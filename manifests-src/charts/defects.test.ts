@@ -57,9 +57,14 @@ test('D4 attestation of TEE chutes can be reached', () => {
   assert.equal(portsOf(policy('chutes').spec.ingress), [8000, 8001, 8002]);
 });
 
-test('D5 nobody on the control cluster may call its API, and no long-lived token is made', () => {
-  for (const { path, kind } of objects.filter(({ path }) => path.startsWith('control/miner/')))
-    assert.not.match(kind, /Role|ServiceAccount|Secret/, path);
+test('D5 of the control plane only the controller may call its API, to annotate Applications by name, and no long-lived token is made', () => {
+  const ours = objects.filter(({ path }) => path.startsWith('control/miner/'));
+  const rules = ours.flatMap((one) => one.rules ?? []);
+  assert.equal(
+    rules.map(({ resources, verbs, resourceNames }) => [resources, verbs, resourceNames]),
+    [[['applications'], ['patch'], ['argocd', 'control', 'members-gpu-01', 'chutes-gpu-01']]],
+  );
+  for (const { kind, path } of ours) assert.not.match(kind, /ClusterRole|Secret/, path);
 });
 
 test('D6 the audit report asks Prometheus, not the cluster', () => {

@@ -156,6 +156,7 @@ test('R23 a token is mounted only where the API is called, and never that of the
   assert.equal([...new Set(withToken.map(({ manifest }) => manifest.metadata.name))].sort(), [
     'agent',
     'cache-cleaner',
+    'controller',
     'kube-state-metrics',
     'prometheus-server',
     'registry',

@@ -12,7 +12,6 @@ const apiVersion = 'argoproj.io/v1alpha1';
 /** Argo CD's name of the cluster it runs in. */
 export const controlCluster = 'in-cluster';
 
-
 export interface Destination {
   /** Of the cluster: that of its cluster Secret. The credential is there, never here. */
   name: string;

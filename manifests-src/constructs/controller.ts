@@ -5,7 +5,6 @@ import type { MinerConfig, ServerConfig } from '@miner/controller/domain/config.
 import { nodePortRange } from '@miner/controller/domain/nodeport.ts';
 import { Construct } from 'constructs';
 import { Access, Account, type Grant } from './access.ts';
-import { repositoryUrl } from './application.ts';
 import { applicationNames } from './application-names.ts';
 import { container, httpProbe } from './container.ts';
 import { Singleton } from './deployment.ts';
@@ -44,9 +43,8 @@ function reachedPorts({ config, servers }: ControllerProps): Port[] {
   return [...single.filter((port) => port < first || port > last).sort((a, b) => a - b), [first, last]];
 }
 
-/** To annotate the miner's Applications, and no others of that Argo CD; nothing when Argo CD cannot read the repository. */
+/** To annotate the miner's Applications, and no others of that Argo CD. */
 export function argocdGrants({ config, servers }: ControllerProps): Grant[] {
-  if (repositoryUrl(config) === undefined) return [];
   const { argocd, control, members, chutes } = applicationNames;
   const names = [argocd, control, ...servers.flatMap(({ name }) => [members(name), chutes(name)])];
   const rules = [{ group: 'argoproj.io', resources: ['applications'], verbs: ['patch'], names }];
@@ -62,12 +60,9 @@ export class Controller extends Construct {
     const hotkey = hotkeyFile(config);
     const token = linkTokenFile(config);
     const repository = repositoryOf(config, 'controller');
-    const grants = argocdGrants(props);
-    const account = grants.length > 0 ? 'controller' : undefined;
-    if (account !== undefined) {
-      new Account(this, 'account', { name: account, namespace });
-      new Access(this, 'access', { subject: { serviceAccount: account, namespace }, grants });
-    }
+    const account = 'controller';
+    new Account(this, 'account', { name: account, namespace });
+    new Access(this, 'access', { subject: { serviceAccount: account, namespace }, grants: argocdGrants(props) });
     new Singleton(this, 'controller', {
       name: 'controller',
       namespace,
@@ -75,7 +70,7 @@ export class Controller extends Construct {
       podLabels: { ...postgresAccess, ...redisAccess, ...repository.podLabels },
       podAnnotations: scraped(ports.api),
       placement,
-      ...(account !== undefined && { serviceAccount: account }),
+      serviceAccount: account,
       imagePullSecrets: config.secrets.imagePull,
       containers: [
         container({
@@ -88,7 +83,7 @@ export class Controller extends Construct {
             `--link-token-file=${token.path}`,
             `--port=${ports.api}`,
             `--link-port=${ports.link}`,
-            ...(account === undefined ? [] : [`--argocd-namespace=${config.argocd.namespace}`]),
+            `--argocd-namespace=${config.argocd.namespace}`,
           ],
           env: [...scratch.env, ...postgresEnv(config), ...redisEnv(config)],
           resources,
