@@ -1,81 +1,57 @@
-// The GraVal bootstrap as the verification pod serves it (protocol.md 4.2), with the open proof profile refc1 in place of the closed
-// library. A proof takes as long as the validator expects of the GPU model; the pod's clock is the cluster's.
+// The pod of a GPU verification: the miner's own bootstrap server over GPUs that do not exist. By default they prove by refc1 in this
+// process, and as long as the validator expects of the GPU model; the pod's clock is the cluster's.
 
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Clock } from '@miner/controller/domain/clock.ts';
-import { toJson } from '../lossless.ts';
+import type { GravalBackend } from '@miner/graval/backend.ts';
+import { startBootstrapServer } from '@miner/graval/server/start.ts';
 import type { ProofSizes } from '../refc1.ts';
-import { infoAnswer } from '../refc1.ts';
-import { answerProve, readProveRequest } from '../refc1-wire.ts';
+import { refc1Backend } from '../refc1-backend.ts';
 import { modelOf, type SimulatedDevice } from './devices.ts';
-import { readBody, sendJson, sendText } from './listen.ts';
-import { isSigned, type SignatureCheck } from './signed.ts';
+import type { Listener } from './listen.ts';
+import type { SimulatedServer } from './servers.ts';
 
-export interface BootstrapOptions {
-  devices: readonly SimulatedDevice[];
-  proofSizes: ProofSizes;
-  gpuShortRef: string;
-  /** Environment of the pod: MINER_HOTKEY_SS58 and VALIDATOR_WHITELIST (comma list). */
-  minerHotkey: string;
-  validators: readonly string[];
-  clock: Clock;
-  /** Aborts when the pod ends. */
-  signal: AbortSignal;
+/** What proves the GPUs of a server. */
+export type BackendOf = (server: SimulatedServer, devices: readonly SimulatedDevice[]) => GravalBackend;
+
+/** Longer than any proof takes at the pace of the clock; the validator has patience of its own. */
+const proveLimitMs = 3_600_000;
+
+/** Proofs take what the validator's table says of the model, in time of `clock`. */
+export function pacedRefc1(sizes: ProofSizes, clock: Clock): BackendOf {
+  return ({ gpuShortRef }, devices) => {
+    const { iterations, estimateSeconds } = modelOf(gpuShortRef).graval;
+    return refc1Backend(devices, {
+      sizes,
+      async pace(asked, startedAt, signal) {
+        const dueAt = startedAt + (estimateSeconds * asked * 1000) / iterations;
+        await clock.sleep(Math.max(0, dueAt - clock.now()), signal);
+      },
+      clock,
+    });
+  };
 }
 
-export function bootstrapHandler(
-  options: BootstrapOptions,
-): (request: IncomingMessage, response: ServerResponse) => void {
-  const { clock, devices, minerHotkey: miner, validators, signal } = options;
-  let queue: Promise<unknown> = Promise.resolve();
+export interface BootstrapPod {
+  host: string;
+  port: number;
+  backend: GravalBackend;
+  /** Of the container: MINER_HOTKEY_SS58 and VALIDATOR_WHITELIST (comma list). */
+  env: Readonly<Record<string, string>>;
+}
 
-  function allowed(request: IncomingMessage, signers: readonly string[], tail: SignatureCheck['tail']): boolean {
-    return isSigned(request, { miner, signers, tail });
-  }
+const silent = () => undefined;
 
-  /** One proof at a time: the GPUs are all taken by it. */
-  function prove(body: string): Promise<string> {
-    const work = queue.then(async () => {
-      const startedAt = clock.now();
-      const request = readProveRequest(body);
-      const reply = toJson(answerProve(request, devices, options.proofSizes));
-      const { iterations, estimateSeconds } = modelOf(options.gpuShortRef).graval;
-      const seconds = (estimateSeconds * request.iterations) / iterations;
-      await clock.sleep(Math.max(0, startedAt + seconds * 1000 - clock.now()), signal);
-      return reply;
-    });
-    queue = work.catch(() => {});
-    return work;
-  }
-
-  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const url = new URL(request.url ?? '/', 'http://bootstrap');
-    const body = await readBody(request);
-    const route = `${request.method} ${url.pathname}`;
-    const refuse = () => sendJson(response, 401, { detail: 'Unauthorized' });
-    if (route === 'GET /ping') return sendText(response, 200, 'text/plain', 'pong');
-    if (route === 'GET /devices') {
-      if (!allowed(request, [miner], { purpose: 'graval' })) return refuse();
-      return sendJson(response, 200, { devices });
-    }
-    if (route === 'GET /info') {
-      if (!allowed(request, validators, { purpose: 'graval' })) return refuse();
-      const challenge = url.searchParams.get('challenge') ?? '';
-      if (!/^[0-9a-f]{64}$/.test(challenge)) return sendJson(response, 422, { detail: 'challenge: 64 hex digits' });
-      return sendText(response, 200, 'text/plain', infoAnswer(challenge, devices));
-    }
-    if (route === 'POST /prove') {
-      if (!allowed(request, validators, { body })) return refuse();
-      try {
-        return sendText(response, 200, 'application/json', await prove(body));
-      } catch {
-        return sendJson(response, 422, { detail: 'the body is no proof request' });
-      }
-    }
-    sendJson(response, 404, { detail: 'Not Found' });
-  }
-
-  return (request, response) => {
-    handle(request, response).catch(() => response.destroy());
-  };
+/** Rejects when the address cannot be bound. */
+export async function startBootstrapPod({ host, port, backend, env }: BootstrapPod): Promise<Listener> {
+  const running = await startBootstrapServer({
+    backend,
+    miner: env.MINER_HOTKEY_SS58 ?? '',
+    validators: (env.VALIDATOR_WHITELIST ?? '').split(',').filter((hotkey) => hotkey !== ''),
+    host,
+    port,
+    statusPort: undefined,
+    proveLimitMs,
+    log: { info: silent, warn: silent, error: silent },
+  });
+  return { port, close: running.stop };
 }

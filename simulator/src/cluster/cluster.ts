@@ -6,6 +6,7 @@ import type { Clock } from '@miner/controller/domain/clock.ts';
 import type { ProofSizes } from '../refc1.ts';
 import { startApiServer } from './apiserver.ts';
 import { type ApplicationStatus, startArgoCd } from './argocd.ts';
+import type { BackendOf } from './bootstrap.ts';
 import { openClaims } from './claims.ts';
 import { defaultModelSize, type ModelSize } from './launch-times.ts';
 import { createMachine, type Machine } from './machine.ts';
@@ -33,6 +34,8 @@ export interface ClusterOptions {
   random: () => number;
   /** Amount of work in a GPU proof; the validator must be set to the same. Default: refc1's. */
   proofSizes?: ProofSizes;
+  /** What proves the GPUs of a verification; default: refc1 at the pace of the clock. */
+  backendOf?: BackendOf;
   /** Port of the Kubernetes APIs on 127.0.0.1; default: that of the state file, else any free one. */
   apiPort?: number;
   stateFile?: string;
@@ -114,6 +117,7 @@ export async function startCluster(options: ClusterOptions): Promise<SimulatedCl
       ledger,
       rules: { minerHotkey: options.minerHotkey, validatorHotkey: options.validator.hotkey },
       proofSizes: options.proofSizes,
+      backendOf: options.backendOf,
       claims,
       sizeOf: (chuteId) => options.modelSizes(chuteId) ?? defaultModelSize(chuteId),
       access: () => ({ url: `http://127.0.0.1:${api.port}/clusters/${server.name}`, token: tokenOf(server.name) }),

@@ -3,6 +3,7 @@
 import type { Clock } from '@miner/controller/domain/clock.ts';
 import type { ProofSizes } from '../refc1.ts';
 import { kubeconfigFor, startAgent } from './agent.ts';
+import { type BackendOf, pacedRefc1 } from './bootstrap.ts';
 import type { Claims } from './claims.ts';
 import { inspectPod, type Rules } from './honesty.ts';
 import { createJobController } from './jobs.ts';
@@ -34,6 +35,7 @@ export interface MachineOptions {
   rules: Rules;
   sizeOf: (chuteId: string) => ModelSize;
   proofSizes?: ProofSizes | undefined;
+  backendOf?: BackendOf | undefined;
   claims: Claims;
   /** Read when the agent starts: where the member's API is, and its token. */
   access: () => { url: string; token: string };
@@ -66,7 +68,8 @@ export function createMachine(server: SimulatedServer, options: MachineOptions):
     onError,
     saved: saved?.pods,
   });
-  const ports = createNodePorts(member, kubelet, { clock, onError });
+  const backendOf = options.backendOf ?? pacedRefc1(member.proofSizes, clock);
+  const ports = createNodePorts(member, kubelet, { backendOf, onError });
   const jobs = createJobController(member, { clock, random, onError });
   let agent: Listener | undefined;
 

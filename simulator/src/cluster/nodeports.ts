@@ -1,9 +1,8 @@
 // What answers at a member's node ports: for every NodePort Service the ports of the pod it selects, while that pod's container runs.
 // UDP ports are not opened.
 
-import type { Clock } from '@miner/controller/domain/clock.ts';
 import { serviceSpec } from './admission.ts';
-import { bootstrapHandler } from './bootstrap.ts';
+import { type BackendOf, startBootstrapPod } from './bootstrap.ts';
 import { hasLabels, type KubeObject } from './kube.ts';
 import type { Kubelet } from './kubelet.ts';
 import { type Listener, listenHttp, listenTcp, sendJson, sendText } from './listen.ts';
@@ -18,7 +17,7 @@ export interface NodePorts {
 }
 
 export interface NodePortsOptions {
-  clock: Clock;
+  backendOf: BackendOf;
   onError: (error: unknown) => void;
 }
 
@@ -32,7 +31,6 @@ interface Wanted {
 interface Open {
   key: string;
   listener: Listener;
-  ended: AbortController;
 }
 
 export function createNodePorts(member: Member, kubelet: Kubelet, options: NodePortsOptions): NodePorts {
@@ -63,19 +61,11 @@ export function createNodePorts(member: Member, kubelet: Kubelet, options: NodeP
     return ports;
   }
 
-  function listen(nodePort: number, { pod, port }: Wanted, signal: AbortSignal): Promise<Listener> {
+  function listen(nodePort: number, { pod, port }: Wanted): Promise<Listener> {
     if (pod.metadata.labels?.app === 'graval') {
       const env = kubelet.record(pod.metadata.name)?.env ?? {};
-      const handler = bootstrapHandler({
-        devices: member.devices,
-        proofSizes: member.proofSizes,
-        gpuShortRef: server.gpuShortRef,
-        minerHotkey: env.MINER_HOTKEY_SS58 ?? '',
-        validators: (env.VALIDATOR_WHITELIST ?? '').split(',').filter((hotkey) => hotkey !== ''),
-        clock: options.clock,
-        signal,
-      });
-      return listenHttp(server.ip, nodePort, handler);
+      const backend = options.backendOf(server, member.devices);
+      return startBootstrapPod({ host: server.ip, port: nodePort, backend, env });
     }
     if (port !== 8000 && port !== 8001) return listenTcp(server.ip, nodePort);
     return listenHttp(server.ip, nodePort, (request, response) => {
@@ -91,17 +81,15 @@ export function createNodePorts(member: Member, kubelet: Kubelet, options: NodeP
 
   async function reconcile(): Promise<void> {
     const target = wanted();
-    for (const [nodePort, { key, listener, ended }] of [...open]) {
+    for (const [nodePort, { key, listener }] of [...open]) {
       if (target.get(nodePort)?.key === key) continue;
       open.delete(nodePort);
-      ended.abort();
       await listener.close();
     }
     for (const [nodePort, want] of target) {
       if (open.has(nodePort)) continue;
-      const ended = new AbortController();
       try {
-        open.set(nodePort, { key: want.key, ended, listener: await listen(nodePort, want, ended.signal) });
+        open.set(nodePort, { key: want.key, listener: await listen(nodePort, want) });
       } catch (error) {
         options.onError(error);
       }

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Clock, scaledClock } from '@miner/controller/domain/clock.ts';
 import { type Random, seededRandom } from '@miner/controller/domain/random.ts';
 import {
+  type ClusterOptions,
   loadModelSizes,
   makeServers,
   type SimulatedCluster,
@@ -37,10 +38,22 @@ const proofSizes = { n: 64, num: 2 };
 /** Speed up to which computing a proof stays well within its simulated time. */
 const fastestTimedProof = 60;
 
-export async function startWorld(folder: DemoFolder, state: RunState, clockEpoch: number): Promise<DemoWorld> {
+/** What of the simulated cluster is not as usual. */
+export interface WorldOptions extends Pick<ClusterOptions, 'backendOf'> {
+  /** Gets the usual servers. */
+  servers?: (usual: SimulatedServer[]) => SimulatedServer[];
+}
+
+export async function startWorld(
+  folder: DemoFolder,
+  state: RunState,
+  clockEpoch: number,
+  options: WorldOptions = {},
+): Promise<DemoWorld> {
   const clock = scaledClock(state.speed, clockEpoch);
   const random = seededRandom(state.seed);
-  const servers = makeServers(state.servers, state.seed, state.addressBase);
+  const usual = makeServers(state.servers, state.seed, state.addressBase);
+  const servers = options.servers?.(usual) ?? usual;
   const journal = createWriteStream(join(folder.path, 'simulator.log'), { flags: 'a' });
   const log = (event: string, fields: Record<string, unknown>) =>
     journal.write(`${JSON.stringify({ at: new Date(clock.now()).toISOString(), event, ...fields })}\n`);
@@ -67,6 +80,7 @@ export async function startWorld(folder: DemoFolder, state: RunState, clockEpoch
     apiPort: state.ports.cluster,
     stateFile: join(folder.path, 'cluster.json'),
     log,
+    ...(options.backendOf && { backendOf: options.backendOf }),
   });
   const save = () => folder.save({ ...state, simulatedAt: clock.now() });
   save();

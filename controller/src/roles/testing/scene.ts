@@ -9,7 +9,7 @@ import type { MinerApi } from '@miner/cli/miner-api.ts';
 import { type DemoFolder, openFolder } from '@miner/simulator/demo/folder.ts';
 import { parseOptions } from '@miner/simulator/demo/options.ts';
 import { minerYaml, prepareRun } from '@miner/simulator/demo/runstate.ts';
-import { type DemoWorld, startWorld } from '@miner/simulator/demo/world.ts';
+import { type DemoWorld, startWorld, type WorldOptions } from '@miner/simulator/demo/world.ts';
 import type { ChuteView } from '@miner/simulator/validator/views.ts';
 import { needsLaunchToken } from '../../domain/version.ts';
 import { type Wire, wireTo } from '../../store/contract/wire.ts';
@@ -25,17 +25,17 @@ export interface Scene {
   close(): Promise<void>;
 }
 
-export async function startScene(servers: number): Promise<Scene> {
+export async function startScene(servers: number, options?: WorldOptions, speed = 120): Promise<Scene> {
   const parent = mkdtempSync(join(tmpdir(), 'roles-'));
   const folder = await openFolder(join(parent, 'run'));
   const { state, clockEpoch } = await prepareRun(
-    parseOptions(['--servers', String(servers), '--speed', '120']),
+    parseOptions(['--servers', String(servers), '--speed', String(speed)]),
     folder,
   );
   const validatorAddress = `127.0.0.1:${state.ports.validator}`;
   const toValidator = await wireTo(`http://${validatorAddress}`);
   folder.writeMinerYaml(minerYaml(folder, state).replaceAll(validatorAddress, new URL(toValidator.url).host));
-  const world = await startWorld(folder, state, clockEpoch);
+  const world = await startWorld(folder, state, clockEpoch, options);
   return {
     world,
     toValidator,

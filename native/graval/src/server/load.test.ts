@@ -9,7 +9,7 @@ async function startSlow(change: Parameters<typeof startBootstrap>[1] = {}) {
   const ends: (() => void)[] = [];
   let running = 0;
   let most = 0;
-  const pace = async (_: number, signal: AbortSignal | undefined) => {
+  const pace = async (_: number, __: number, signal: AbortSignal | undefined) => {
     most = Math.max(most, ++running);
     await new Promise<void>((resolve) => {
       ends.push(resolve);

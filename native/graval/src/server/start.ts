@@ -6,8 +6,8 @@ import { type Clock, systemClock } from '@miner/controller/domain/clock.ts';
 import type { Logger } from 'pino';
 import type { DeviceInfo, GravalBackend } from '../backend.ts';
 import { createBootstrapServer } from './app.ts';
-import { createProofs } from './proofs.ts';
 import { refusal } from './problem.ts';
+import { createProofs } from './proofs.ts';
 import { createFigures, createStatusServer } from './status.ts';
 
 export interface StartOptions {
