@@ -6,6 +6,7 @@ import { inspectPod, type Rules } from '@miner/simulator/cluster/honesty.ts';
 import { createKubelet } from '@miner/simulator/cluster/kubelet.ts';
 import { defaultModelSize, type ModelSize } from '@miner/simulator/cluster/launch-times.ts';
 import { createMember, type Member } from '@miner/simulator/cluster/member.ts';
+import { pacedRefc1 } from '@miner/simulator/cluster/bootstrap.ts';
 import { createNodePorts } from '@miner/simulator/cluster/nodeports.ts';
 import type { Ledger } from '@miner/simulator/cluster/record.ts';
 import type { SimulatedServer } from '@miner/simulator/cluster/servers.ts';
@@ -105,7 +106,7 @@ export async function startGpuServer(options: GpuServerOptions): Promise<GpuServ
     onChange: () => undefined,
     onError,
   });
-  const ports = createNodePorts(member, kubelet, { clock, onError });
+  const ports = createNodePorts(member, kubelet, { backendOf: pacedRefc1(member.proofSizes, clock), onError });
   played.store.onChange((change) => {
     if (!member.up) return;
     const deploymentId = change.object.metadata.labels?.['chutes/deployment-id'];
