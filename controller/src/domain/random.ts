@@ -16,14 +16,35 @@ export function seededRandom(seed: number): Random {
   };
 }
 
-/** Unpredictable generator for production: ids never repeat across restarts. */
-export const systemRandom: Random = () => randomBytes(4).readUInt32BE() / 2 ** 32;
+const poolBytes = 4096;
+let pool = Buffer.alloc(0);
+let used = 0;
+
+/** Unpredictable generator for production: ids never repeat across restarts. Draws from the system many numbers at a time. */
+export const systemRandom: Random = () => {
+  if (used === pool.length) {
+    pool = randomBytes(poolBytes);
+    used = 0;
+  }
+  const drawn = pool.readUInt32BE(used) / 2 ** 32;
+  used += 4;
+  return drawn;
+};
+
+const hexDigits = Buffer.from('0123456789abcdef');
+const dash = 0x2d;
+const uuidText = Buffer.alloc(36, dash);
 
 /** A version 4 UUID from the generator. */
 export function uuidFrom(random: Random): string {
-  const bytes = Uint8Array.from({ length: 16 }, () => Math.floor(random() * 256));
-  bytes[6] = ((bytes[6] ?? 0) & 0x0f) | 0x40;
-  bytes[8] = ((bytes[8] ?? 0) & 0x3f) | 0x80;
-  const hex = Buffer.from(bytes).toString('hex');
-  return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`;
+  let at = 0;
+  for (let i = 0; i < 16; i++) {
+    let byte = Math.floor(random() * 256);
+    if (i === 6) byte = (byte & 0x0f) | 0x40;
+    if (i === 8) byte = (byte & 0x3f) | 0x80;
+    if (i === 4 || i === 6 || i === 8 || i === 10) at++;
+    uuidText[at++] = hexDigits[byte >> 4] as number;
+    uuidText[at++] = hexDigits[byte & 15] as number;
+  }
+  return uuidText.toString('latin1');
 }

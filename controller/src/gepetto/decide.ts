@@ -59,19 +59,6 @@ export function byValue(a: Option, b: Option): number {
   );
 }
 
-/** The first few by value. */
-function bestOf(options: readonly Option[], count: number): Option[] {
-  const best: Option[] = [];
-  for (const option of options) {
-    const last = best[count - 1];
-    if (last && byValue(option, last) > 0) continue;
-    const at = best.findIndex((other) => byValue(option, other) < 0);
-    best.splice(at < 0 ? best.length : at, 0, option);
-    if (best.length > count) best.pop();
-  }
-  return best;
-}
-
 export function decide(option: Option, options: Heap<Option>, context: FillContext): Placement | undefined {
   const { candidate, site, victims, net, gain } = option;
   const { chute } = candidate;
@@ -82,9 +69,11 @@ export function decide(option: Option, options: Heap<Option>, context: FillConte
   }
   const ports = podPorts(chute, candidate.job !== undefined);
   const reserved = reserve(room, model, candidate.gpuCount, ports.length, candidate.diskGb);
-  const victimGpus = new Set(victims.flatMap(({ spec }) => spec.gpuIds));
-  const left = site.free.filter((gpuId) => !victimGpus.has(gpuId));
-  site.free.splice(0, site.free.length, ...left);
+  if (victims.length > 0) {
+    const victimGpus = new Set(victims.flatMap(({ spec }) => spec.gpuIds));
+    const left = site.free.filter((gpuId) => !victimGpus.has(gpuId));
+    site.free.splice(0, site.free.length, ...left);
+  }
   if (!reserved) return undefined;
   const decisionId = uuidFrom(context.random);
   const weight = weightOf(context.advice?.offers.get(keyOf(candidate)), model, room.server.name);
@@ -138,7 +127,8 @@ function alternativesOf(option: Option, options: Heap<Option>, { world, policy }
       because: `runs there and has ${worth.toFixed(2)} multiplier-hours left to earn; the newcomer ${option.gain.toFixed(2)}`,
     };
   });
-  const others = bestOf(options.items(), shownAlternatives).map((other): Alternative => {
+  const own = perGpu(option);
+  const others = options.first(shownAlternatives).map((other): Alternative => {
     const { candidate, site } = other;
     const first = isShort(option) > isShort(other);
     return {
@@ -147,7 +137,7 @@ function alternativesOf(option: Option, options: Heap<Option>, { world, policy }
       value: scoreOf(candidate.chute, site.room.server.hourlyCost, policy),
       because: first
         ? 'policy.chutes.minimum comes first'
-        : `${perGpu(other)} instead of ${perGpu(option)} multiplier-hours for each GPU`,
+        : `${perGpu(other)} instead of ${own} multiplier-hours for each GPU`,
     };
   });
   return [...displaced, ...others];

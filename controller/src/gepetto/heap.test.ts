@@ -18,4 +18,14 @@ test('items come out in order, whatever the order they went in', () => {
   );
 });
 
+test('the first few are told in order and stay', () => {
+  fc.assert(
+    fc.property(fc.array(fc.integer()), fc.nat(4), (items, count) => {
+      const heap = createHeap<number>((a, b) => a - b, items);
+      assert.equal(heap.first(count), items.toSorted((a, b) => a - b).slice(0, count));
+      assert.is(heap.size, items.length);
+    }),
+  );
+});
+
 test.run();

@@ -5,8 +5,8 @@ export interface Heap<T> {
   push(item: T): void;
   pop(): T | undefined;
   peek(): T | undefined;
-  /** All that is left, in no order. */
-  items(): readonly T[];
+  /** The first few in order, which stay. */
+  first(count: number): T[];
 }
 
 /** `before` is negative when `a` comes out before `b`. */
@@ -53,6 +53,11 @@ export function createHeap<T>(before: (a: T, b: T) => number, initial: readonly 
     push,
     pop,
     peek: () => items[0],
-    items: () => items,
+    // Whoever comes out at place `count` has no more than that many above him.
+    first: (count) =>
+      items
+        .slice(0, 2 ** count - 1)
+        .sort(before)
+        .slice(0, count),
   };
 }

@@ -9,11 +9,27 @@ export interface Rung {
   loss: number;
 }
 
+/** Sites of a kind that have or can clear so many GPUs; each list by cheapest loss, then hourly cost, tightest fit, name. */
+export interface Ladder {
+  /** Where enough is free and no facts are known, by the size of the hole: sites of one list differ in price and name alone. */
+  plain: readonly (readonly Rung[] | undefined)[];
+  others: readonly Rung[];
+}
+
 export interface Ladders {
-  /** Sites of the kind that have or can clear `gpus`, cheapest loss first, then hourly cost, tightest fit, name. */
-  of(kind: string, gpus: number): readonly Rung[];
+  of(kind: string, gpus: number): Ladder;
   /** The site changed: free GPUs or tenants. */
   touch(site: Site): void;
+}
+
+interface Placed extends Rung {
+  list: Placed[];
+}
+
+interface Lists {
+  plain: (Placed[] | undefined)[];
+  others: Placed[];
+  bySite: Map<Site, Placed>;
 }
 
 function order(a: Rung, b: Rung): number {
@@ -25,53 +41,68 @@ function order(a: Rung, b: Rung): number {
   return x.room.server.name < y.room.server.name ? -1 : 1;
 }
 
-export function createLadders(field: Field): Ladders {
-  const ladders = new Map<string, Map<number, Rung[]>>();
+/** Place of the first rung that does not come before this one: its own, if it is there. */
+function placeOf(rung: Placed): number {
+  const { list } = rung;
+  let low = 0;
+  let high = list.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    const other = list[middle] as Placed;
+    if (other !== rung && order(other, rung) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
 
-  function rungOf(site: Site, gpus: number): Rung | undefined {
+export function createLadders(field: Field): Ladders {
+  const ladders = new Map<string, Map<number, Lists>>();
+
+  /** Undefined where so many GPUs do not come free. */
+  function rungOf(site: Site, gpus: number, lists: Lists): Placed | undefined {
     const lacking = gpus - site.free.length;
-    if (lacking <= 0) return { site, loss: 0 };
-    const found = clearing(site, lacking, field, undefined);
-    return found ? { site, loss: found.loss } : undefined;
+    const found = lacking > 0 ? clearing(site, lacking, field, undefined) : undefined;
+    if (found === null) return undefined;
+    let list = lists.others;
+    if (!found && !site.facts) {
+      list = lists.plain[site.hole] ?? [];
+      lists.plain[site.hole] = list;
+    }
+    const rung = { site, loss: found?.loss ?? 0, list };
+    lists.bySite.set(site, rung);
+    return rung;
+  }
+
+  function made(kind: string, gpus: number): Lists {
+    const lists: Lists = { plain: [], others: [], bySite: new Map() };
+    for (const site of field.byKind.get(kind) ?? []) {
+      const rung = rungOf(site, gpus, lists);
+      rung?.list.push(rung);
+    }
+    lists.others.sort(order);
+    for (const list of lists.plain) list?.sort(order);
+    return lists;
   }
 
   return {
     of(kind, gpus) {
-      let byCount = ladders.get(kind);
-      if (!byCount) {
-        byCount = new Map();
-        ladders.set(kind, byCount);
-      }
-      let rungs = byCount.get(gpus);
-      if (!rungs) {
-        rungs = [];
-        for (const site of field.byKind.get(kind) ?? []) {
-          const rung = rungOf(site, gpus);
-          if (rung) rungs.push(rung);
-        }
-        rungs.sort(order);
-        byCount.set(gpus, rungs);
-      }
-      return rungs;
+      const byCount = ladders.get(kind) ?? new Map<number, Lists>();
+      ladders.set(kind, byCount);
+      const lists = byCount.get(gpus) ?? made(kind, gpus);
+      byCount.set(gpus, lists);
+      return lists;
     },
     touch(site) {
-      const byCount = ladders.get(site.kind);
       const free = site.free.length;
-      for (const [gpus, rungs] of byCount ?? []) {
-        const at = rungs.findIndex((rung) => rung.site === site);
-        if (at >= 0) rungs.splice(at, 1);
-        const rung = rungOf(site, gpus);
+      const was = site.rungFree;
+      for (const [gpus, lists] of ladders.get(site.kind) ?? []) {
+        const before = lists.bySite.get(site);
+        if (before) before.list.splice(placeOf(before), 1);
+        lists.bySite.delete(site);
+        const rung = rungOf(site, gpus, lists);
         if (!rung) continue;
-        const was = site.rungFree;
         site.rungFree = free;
-        let low = 0;
-        let high = rungs.length;
-        while (low < high) {
-          const middle = (low + high) >> 1;
-          if (order(rungs[middle] as Rung, rung) < 0) low = middle + 1;
-          else high = middle;
-        }
-        rungs.splice(low, 0, rung);
+        rung.list.splice(placeOf(rung), 0, rung);
         site.rungFree = was;
       }
       site.rungFree = free;
