@@ -3,7 +3,7 @@
 
 import type { DeploymentLifecycle } from '../domain/deployment.ts';
 import type { Effect } from './effects.ts';
-import type { Fleet, Occupant } from './fleet.ts';
+import { type Fleet, instancesOf, type Occupant } from './fleet.ts';
 import type { World } from './world.ts';
 
 /** Time Argo CD gets to create a pod that was never seen, ms. */
@@ -22,7 +22,8 @@ export function effectsOf(
 ): Effect[] {
   const effects: Effect[] = [];
   const claimed = new Set<string>();
-  for (const { server, occupants } of fleet.values()) {
+  for (const { server, occupants, calm } of fleet.values()) {
+    if (calm) continue;
     for (const { deploymentId, spec, row, settled } of occupants) {
       if (settled) continue;
       if (row?.committedAt === undefined) for (const gpuId of row?.gpuIds ?? []) claimed.add(gpuId);
@@ -36,19 +37,14 @@ export function effectsOf(
       }
     }
   }
-  for (const { occupants } of fleet.values()) {
+  for (const { occupants, calm } of fleet.values()) {
+    if (calm) continue;
     for (const occupant of occupants) {
       const { row, settled } = occupant;
       if (row && !settled) addRowEffects(effects, world, occupant, row, now, claimed);
     }
   }
-  let byInstance: ReadonlyMap<string | undefined, Occupant> | undefined;
-  function withInstance(instanceId: string): Occupant | undefined {
-    byInstance ??= new Map(
-      [...fleet.values()].flatMap(({ occupants }) => occupants.map((one) => [one.row?.instanceId, one])),
-    );
-    return byInstance.get(instanceId);
-  }
+  const byInstance = instancesOf(fleet);
   let byConfig: ReadonlyMap<string | undefined, DeploymentLifecycle> | undefined;
   function withConfig(configId: string): DeploymentLifecycle | undefined {
     byConfig ??= new Map([...world.lifecycles.values()].map((row) => [row.configId, row]));
@@ -57,7 +53,7 @@ export function effectsOf(
   for (const [validator, { instances }] of world.feeds) {
     for (const instance of instances.items.values()) {
       const { instanceId, configId, chuteId } = instance;
-      const own = withInstance(instanceId);
+      const own = byInstance.get(instanceId);
       if (own?.settled) continue;
       const row = own?.row ?? (configId === undefined ? undefined : withConfig(configId));
       if (!row) {

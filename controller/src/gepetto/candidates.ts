@@ -3,7 +3,7 @@
 import type { Chute } from '../domain/chute.ts';
 import type { Utilization } from '../domain/ports.ts';
 import { needsLaunchToken } from '../domain/version.ts';
-import { type Fleet, fleetOf } from './fleet.ts';
+import { type Fleet, fleetOf, type Occupancy } from './fleet.ts';
 import type { Allowance } from './policy.ts';
 import { isBackedOff, type JobOffer, type Memory, type World } from './world.ts';
 
@@ -64,19 +64,43 @@ interface Staying {
 
 const nothing: ReadonlySet<string> = new Set();
 
+interface Own {
+  chuteId: string;
+  version: string;
+  deploymentId: string;
+  activatedAt: number;
+}
+
+const tallies = new WeakMap<Occupancy, readonly Own[]>();
+
+/** What a server runs, in few words side by side: a full fleet is counted in every plan. */
+function tallyOf(here: Occupancy): readonly Own[] {
+  let tally = tallies.get(here);
+  if (!tally) {
+    tally = here.occupants.flatMap(({ deploymentId, spec, row }) => {
+      if (!spec || spec.jobId !== undefined) return [];
+      const { chuteId, version } = spec;
+      return [{ chuteId, version, deploymentId, activatedAt: row?.activatedAt ?? Number.POSITIVE_INFINITY }];
+    });
+    tallies.set(here, tally);
+  }
+  return tally;
+}
+
 function countOf({ world, fleet, removed }: Staying): Map<string, Count> {
-  const counts = new Map<string, Count>();
-  for (const { occupants } of fleet.values()) {
-    for (const { deploymentId, spec, row } of occupants) {
-      if (!spec || spec.jobId !== undefined || spec.version !== world.chutes.get(spec.chuteId)?.version) continue;
-      if (removed.has(deploymentId)) continue;
-      const count = counts.get(spec.chuteId) ?? { replicas: 0, pending: 0, uncounted: 0 };
-      if (count.replicas === 0) counts.set(spec.chuteId, count);
+  const counts = new Map<string, Count & { version: string; fetchedAt: number }>();
+  for (const { chuteId, version, validator } of world.chutes.values()) {
+    const fetchedAt = world.feeds.get(validator)?.utilization.fetchedAt ?? 0;
+    counts.set(chuteId, { version, fetchedAt, replicas: 0, pending: 0, uncounted: 0 });
+  }
+  for (const here of fleet.values()) {
+    for (const { chuteId, version, deploymentId, activatedAt } of tallyOf(here)) {
+      const count = counts.get(chuteId);
+      if (version !== count?.version) continue;
+      if (removed.size > 0 && removed.has(deploymentId)) continue;
       count.replicas += 1;
-      const activatedAt = row?.activatedAt;
-      const fetchedAt = world.feeds.get(spec.validator)?.utilization.fetchedAt ?? 0;
-      if (activatedAt === undefined) count.pending += 1;
-      if (activatedAt === undefined || activatedAt > fetchedAt) count.uncounted += 1;
+      if (activatedAt === Number.POSITIVE_INFINITY) count.pending += 1;
+      if (activatedAt > count.fetchedAt) count.uncounted += 1;
     }
   }
   return counts;

@@ -18,12 +18,28 @@ export function listed<T extends OnServer>(things: readonly T[]): Listed<T> {
 /** More news than this, and looking for the place of each takes longer than it saves. */
 const mostNews = 100;
 
+/** Whether nothing came or went: all that is new stands in the place, and on the server, of what it replaces. */
+function addReplaced<T extends OnServer>(changed: Set<string>, before: Listed<T>, things: readonly T[]): boolean {
+  const replaced: string[] = [];
+  for (let i = 0; i < things.length; i++) {
+    const thing = things[i] as T;
+    if (before.things[i] === thing) continue;
+    if (thing.server !== before.servers[i] || replaced.length === mostNews) return false;
+    replaced.push(thing.server);
+  }
+  for (const name of replaced) changed.add(name);
+  return true;
+}
+
 /** Adds the servers on which something came, went or changed to `changed`; returns the list as it is now. */
 export function addChanges<T extends OnServer>(
   changed: Set<string>,
   before: Listed<T>,
   things: readonly T[],
 ): Listed<T> {
+  if (things.length === before.things.length && addReplaced(changed, before, things)) {
+    return { things, servers: before.servers };
+  }
   const servers: string[] = [];
   let place = 0;
   let news = 0;

@@ -3,8 +3,9 @@
 import { type OfferAdvice, weightOf } from '../domain/advice.ts';
 import type { Chute } from '../domain/chute.ts';
 import { type Candidate, keyOf } from './candidates.ts';
+import { clearing } from './clearing.ts';
 import type { FillContext, Option } from './decide.ts';
-import { clearing, type Field, kindsOf, type Site } from './field.ts';
+import { type Field, kindsOf, type Site } from './field.ts';
 import { gainOf, type Terms, termsOf } from './gain.ts';
 import { createLadders, type Ladder, type Ladders } from './ladder.ts';
 import { isOfPlace, type Rule } from './policy.ts';

@@ -8,10 +8,11 @@ import { mapPorts, podPorts } from '../domain/nodeport.ts';
 import type { Policy } from '../domain/policy.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
 import { type Candidate, keyOf } from './candidates.ts';
-import type { Site, Tenant } from './field.ts';
+import type { Site } from './field.ts';
 import type { Heap } from './heap.ts';
 import type { Allowance } from './policy.ts';
 import { reserve } from './room.ts';
+import type { Tenant } from './tenants.ts';
 import type { Memory, World } from './world.ts';
 
 const shownAlternatives = 3;

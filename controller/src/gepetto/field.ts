@@ -2,34 +2,14 @@
 
 import { type Advice, weightOf } from '../domain/advice.ts';
 import type { Chute } from '../domain/chute.ts';
-import type { DeploymentLifecycle, DeploymentSpec } from '../domain/deployment.ts';
 import type { Server } from '../domain/server.ts';
+import type { Clearing } from './clearing.ts';
 import type { Fleet, Occupancy } from './fleet.ts';
-import { bountyAgeMs, bountyBoost, firstFrom, multiplierAt, payAbove } from './pay.ts';
+import { payAbove } from './pay.ts';
 import { type Room, roomOf } from './room.ts';
+import { createSeating, seatsOf, type Tenant } from './tenants.ts';
 import { tuning } from './tuning.ts';
-import type { ChuteMarket, SiteFacts, World } from './world.ts';
-
-const hourMs = 3_600_000;
-
-export interface Tenant {
-  spec: DeploymentSpec;
-  gpus: number;
-  /** Multiplier-hours that it would still earn within the horizon. */
-  worth: number;
-  terms?: { first: number; run: number; age: number };
-  /** Factor on its worth, from the owner's strategy. */
-  weight?: number;
-  /** Multiplier that it earns now; undefined while it is not active. */
-  rate: number | undefined;
-  removable: boolean;
-}
-
-/** Tenants to remove, and the GPUs that they leave. */
-export interface Clearing {
-  victims: readonly Tenant[];
-  loss: number;
-}
+import type { SiteFacts, World } from './world.ts';
 
 export interface Site {
   room: Room;
@@ -75,13 +55,6 @@ export function kindsOf(chute: Chute) {
   return known;
 }
 
-/** Multiplier of a chute without its bounty. */
-export function runOf(chute: Chute, market: ChuteMarket | undefined): number {
-  if (market?.runMultiplier !== undefined) return market.runMultiplier;
-  const { effectiveComputeMultiplier: offered, bounty } = chute;
-  return bounty > 0 ? offered / bountyBoost(bountyAgeMs(bounty)) : offered;
-}
-
 interface Layout {
   /** Of the server's GPUs. */
   models: readonly string[];
@@ -118,6 +91,7 @@ export function fieldOf(
   function isWanted(occupancy: Occupancy, server: Server): boolean {
     return layoutOf(occupancy, server).models.some((model) => kinds.has(kindKey(server.validator, server.tee, model)));
   }
+  const seated = createSeating(world, now);
   const sites: Site[] = [];
   const byKind = new Map<string, Site[]>();
   for (const [name, room] of roomOf(world, fleet, isWanted)) {
@@ -125,8 +99,8 @@ export function fieldOf(
     if (!occupancy) continue;
     const facts = world.sites?.get(name);
     const here: Site[] = [];
-    const { models, places } = layoutOf(occupancy, room.server);
-    for (const model of models) {
+    const layout = layoutOf(occupancy, room.server);
+    for (const model of layout.models) {
       let free = room.freeGpus.get(model);
       if (!free) {
         free = [];
@@ -151,12 +125,10 @@ export function fieldOf(
       if (same) same.push(site);
       else byKind.set(kind, [site]);
     }
-    for (let i = 0; i < places.length; i++) {
-      const { spec, row } = occupancy.occupants[i] ?? {};
-      if (!spec || leaving.has(spec.deploymentId)) continue;
-      const site = here[places[i] ?? -1];
-      if (!site) continue;
-      const tenant = tenantOf(world, spec, row, now);
+    for (const seat of seatsOf(occupancy, layout.places)) {
+      const site = here[seat.place];
+      if (!site || (leaving.size > 0 && leaving.has(seat.tenant.spec.deploymentId))) continue;
+      const tenant = seated(seat);
       if (advice) advise(tenant, site.model, advice);
       site.tenants.push(tenant);
     }
@@ -219,92 +191,4 @@ function spareOf(world: World): Map<string, number> {
   }
   for (const [chuteId, count] of counts) counts.set(chuteId, Math.max(0, count - 1));
   return counts;
-}
-
-export function tenantOf(
-  world: World,
-  spec: DeploymentSpec,
-  row: DeploymentLifecycle | undefined,
-  now: number,
-): Tenant {
-  const gpus = spec.gpuIds.length;
-  const chute = world.chutes.get(spec.chuteId);
-  const activatedAt = row?.activatedAt;
-  const never = { spec, gpus, worth: Number.POSITIVE_INFINITY, removable: false };
-  if (!chute || !row || activatedAt === undefined) return { ...never, rate: undefined };
-  const age = (now - activatedAt) / hourMs;
-  const run = runOf(chute, world.market?.get(spec.chuteId));
-  const told = world.feeds.get(spec.validator)?.instances.items.get(row.instanceId ?? '')?.computeMultiplier;
-  const first =
-    world.firstMultipliers?.get(spec.deploymentId) ?? (told === undefined ? run : firstFrom(told, run, age));
-  if (spec.jobId !== undefined) return { ...never, rate: first };
-  const rate = multiplierAt(first, run, age);
-  if (!spec.preemptible || !chute.preemptible) return { ...never, rate };
-  return {
-    spec,
-    gpus,
-    worth: 0,
-    terms: { first, run, age },
-    rate,
-    removable: age > tuning.ageGuardHours,
-  };
-}
-
-/** The cheapest tenants to remove so that `count` more GPUs come free, none of them of chute `except`; null if they do not. */
-export function clearing(site: Site, count: number, field: Field, except: string | undefined): Clearing | null {
-  const known = site.clearings[count];
-  if (known === null) return null;
-  if (known !== undefined && lastStays(known.victims, field)) {
-    if (except === undefined || known.victims.every(({ spec }) => spec.chuteId !== except)) return known;
-  }
-  const removable = site.tenants.filter(
-    ({ removable, spec: { chuteId } }) => removable && chuteId !== except && (field.spare.get(chuteId) ?? 0) > 0,
-  );
-  const found = cheapest(removable, count, field);
-  if (except === undefined || !site.tenants.some(({ spec }) => spec.chuteId === except)) site.clearings[count] = found;
-  return found;
-}
-
-/** Of each chute at least one instance stays on the network. */
-export function lastStays(victims: readonly Tenant[], field: Field): boolean {
-  if (victims.length === 1) return (field.spare.get(victims[0]?.spec.chuteId ?? '') ?? 0) > 0;
-  const taken = new Map<string, number>();
-  for (const { spec } of victims) {
-    const n = (taken.get(spec.chuteId) ?? 0) + 1;
-    if (n > (field.spare.get(spec.chuteId) ?? 0)) return false;
-    taken.set(spec.chuteId, n);
-  }
-  return true;
-}
-
-/** Nobody is removed for nothing, even if it has no worth. */
-const tinyLoss = 1e-6;
-
-/** Exhaustive over at most eight tenants, which is what a server holds. */
-function cheapest(tenants: readonly Tenant[], count: number, field: Field): Clearing | null {
-  const all = tenants.reduce((sum, { gpus }) => sum + gpus, 0);
-  if (all < count) return null;
-  const order = [...tenants].sort((a, b) => a.worth - b.worth);
-  let best: Clearing | null = null;
-  const chosen: Tenant[] = [];
-  /** `left`: GPUs of those from `from` on. */
-  function search(from: number, gpus: number, left: number, loss: number): void {
-    if (gpus >= count) {
-      if (lastStays(chosen, field)) best = { victims: [...chosen], loss };
-      return;
-    }
-    let rest = left;
-    for (let i = from; i < order.length && gpus + rest >= count; i++) {
-      const tenant = order[i] as Tenant;
-      const next = loss + tenant.worth + tinyLoss;
-      // Those that follow are worth no less.
-      if (best && next >= best.loss) return;
-      rest -= tenant.gpus;
-      chosen.push(tenant);
-      search(i + 1, gpus + tenant.gpus, rest, next);
-      chosen.pop();
-    }
-  }
-  search(0, 0, all, 0);
-  return best;
 }

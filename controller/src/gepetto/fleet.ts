@@ -24,6 +24,8 @@ export interface Occupancy {
   occupants: Occupant[];
   /** Rows and pods of deployments that belong elsewhere: they hold what they hold here all the same. */
   strays: (DeploymentLifecycle | ObservedPod)[];
+  /** All occupants are settled. */
+  calm: boolean;
 }
 
 /** By server name, servers of the inventory first. A server of which nothing changed has the same occupancy as in the plan before. */
@@ -98,7 +100,7 @@ function joined(servers: readonly Server[], { specs, rows, pods }: Parts, world:
   function at(name: string): Occupancy {
     let here = fleet.get(name);
     if (!here) {
-      here = { name, server: undefined, occupants: [], strays: [] };
+      here = { name, server: undefined, occupants: [], strays: [], calm: true };
       fleet.set(name, here);
     }
     return here;
@@ -121,7 +123,8 @@ function joined(servers: readonly Server[], { specs, rows, pods }: Parts, world:
     return occupant;
   }
 
-  for (const server of servers) fleet.set(server.name, { name: server.name, server, occupants: [], strays: [] });
+  for (const server of servers)
+    fleet.set(server.name, { name: server.name, server, occupants: [], strays: [], calm: true });
   for (const spec of specs.things) {
     const { deploymentId, server } = spec;
     at(server).occupants.push({ deploymentId, spec, row: undefined, pods: noPods, settled: false });
@@ -141,10 +144,50 @@ function find({ occupants }: Occupancy, deploymentId: string): Occupant | undefi
 }
 
 /** Nobody on a server is settled while two claim the same GPU, or one that the server does not have. */
-function settle({ server, occupants }: Occupancy): void {
+function settle(here: Occupancy): void {
+  const { server, occupants } = here;
   const free = new Set(server?.gpus.map(({ gpuId }) => gpuId));
+  here.calm = occupants.length === 0;
   for (const { spec } of occupants) for (const gpuId of spec?.gpuIds ?? []) if (!free.delete(gpuId)) return;
   for (const occupant of occupants) occupant.settled = isSettled(occupant);
+  here.calm = occupants.every(({ settled }) => settled);
+}
+
+/** Of the last plan that asked. `doubled`: an instance stands in two rows, so that one of them is not to be seen here. */
+let indexed: { fleet: Fleet; byInstance: Map<string, Occupant>; doubled: boolean } | undefined;
+
+/** Occupants by the instance that their row names. Kept like the fleet: only servers that changed are looked at. */
+export function instancesOf(fleet: Fleet): ReadonlyMap<string, Occupant> {
+  if (fleet === indexed?.fleet) return indexed.byInstance;
+  if (!indexed || indexed.doubled || !moveIndex(indexed.byInstance, indexed.fleet, fleet)) {
+    const byInstance = new Map<string, Occupant>();
+    indexed = { fleet, byInstance, doubled: !addInstances(byInstance, fleet.values()) };
+  }
+  indexed.fleet = fleet;
+  return indexed.byInstance;
+}
+
+/** False when an instance was there already: then the last one counts. */
+function addInstances(byInstance: Map<string, Occupant>, places: Iterable<Occupancy>): boolean {
+  let distinct = true;
+  for (const { occupants } of places) {
+    for (const occupant of occupants) {
+      const instanceId = occupant.row?.instanceId;
+      if (instanceId === undefined) continue;
+      if (byInstance.has(instanceId)) distinct = false;
+      byInstance.set(instanceId, occupant);
+    }
+  }
+  return distinct;
+}
+
+function moveIndex(byInstance: Map<string, Occupant>, before: Fleet, after: Fleet): boolean {
+  for (const [name, { occupants }] of before) {
+    if (after.get(name)?.occupants === occupants) continue;
+    for (const { row } of occupants) if (row?.instanceId !== undefined) byInstance.delete(row.instanceId);
+  }
+  const changed = [...after.values()].filter((here) => before.get(here.name) !== here);
+  return addInstances(byInstance, changed);
 }
 
 function isSettled({ spec, row, pods }: Occupant): boolean {

@@ -2,7 +2,8 @@
 
 import type { Advice } from '../domain/advice.ts';
 import { type Candidate, keyOf } from './candidates.ts';
-import { kindsOf, runOf } from './field.ts';
+import { kindsOf } from './field.ts';
+import { runOf } from './tenants.ts';
 import { tuning } from './tuning.ts';
 import type { World } from './world.ts';
 

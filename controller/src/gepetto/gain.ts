@@ -3,9 +3,10 @@
 
 import type { Chute } from '../domain/chute.ts';
 import type { Candidate } from './candidates.ts';
-import { runOf } from './field.ts';
+
 import { bountyAgeMs, bountyBoost, payAbove, startupShare } from './pay.ts';
 import type { Startup } from './startup.ts';
+import { runOf } from './tenants.ts';
 import { tuning } from './tuning.ts';
 import type { World } from './world.ts';
 

@@ -1,7 +1,8 @@
 // The sites of one kind in the order of what it costs to get so many GPUs there: kept sorted while a plan takes room away, so that the
 // best site is found without looking at all of them.
 
-import { clearing, type Field, type Site } from './field.ts';
+import { clearing } from './clearing.ts';
+import type { Field, Site } from './field.ts';
 
 export interface Rung {
   site: Site;

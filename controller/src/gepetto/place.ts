@@ -3,8 +3,9 @@
 
 import { type Candidate, keyOf } from './candidates.ts';
 import { bestOption, type Search, searchOf } from './choose.ts';
+import { lastStays } from './clearing.ts';
 import { byValue, decide, type FillContext, type Option, type Placement } from './decide.ts';
-import { type Field, lastStays, reprice } from './field.ts';
+import { type Field, reprice } from './field.ts';
 import { floorsOf } from './floor.ts';
 import { createHeap } from './heap.ts';
 
@@ -75,6 +76,8 @@ function settle({ site, victims }: Option, { decision }: Placement, { field, lad
     spec,
     gpus: spec.gpuIds.length,
     worth: Number.POSITIVE_INFINITY,
+    terms: undefined,
+    weight: undefined,
     rate: undefined,
     removable: false,
   });

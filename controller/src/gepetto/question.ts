@@ -4,8 +4,9 @@
 import type { Offer, Question } from '../domain/advice.ts';
 import type { Chute } from '../domain/chute.ts';
 import type { ChuteView, JobView, ServerView } from '../domain/hooks.ts';
-import { kindKey, kindsOf, runOf, tenantOf } from './field.ts';
+import { kindKey, kindsOf } from './field.ts';
 import { roomOf } from './room.ts';
+import { runOf, tenantOf } from './tenants.ts';
 import type { JobOffer, World } from './world.ts';
 
 function jobView({ jobId, gpuCount, computeMultiplier, diskGb }: JobOffer): JobView {

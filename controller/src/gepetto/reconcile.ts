@@ -6,7 +6,7 @@ import type { Policy } from '../domain/policy.ts';
 import { type AbsentTwice, effectsOf } from './bookkeeping.ts';
 import { contestedGpus } from './contested.ts';
 import type { Effect } from './effects.ts';
-import type { Fleet } from './fleet.ts';
+import type { Fleet, Occupancy } from './fleet.ts';
 import { stated, type Verdict } from './statements.ts';
 import type { PassMemory } from './swap.ts';
 import type { Memory, World } from './world.ts';
@@ -47,8 +47,9 @@ export function reconcile(world: World, fleet: Fleet, policy: Policy, memory: Pa
   // Nobody said anything about anybody: then who is settled and listed stays.
   const isQuiet = world.undeployRequests.size + world.goneChutes.size + world.rollingInstances.size === 0;
   for (const here of fleet.values()) {
-    const contested = contestedGpus(here, waiting);
     const quiet = isQuiet && (here.server !== undefined || world.configuredServers.has(here.name));
+    if (quiet && here.calm && areListed(world, here)) continue;
+    const contested = contestedGpus(here, waiting);
     for (const { deploymentId, spec, row, pods, settled: calm } of here.occupants) {
       if (!spec) continue;
       if (calm && quiet && row && isListed(world, spec.validator, row)) continue;
@@ -61,6 +62,20 @@ export function reconcile(world: World, fleet: Fleet, policy: Policy, memory: Pa
     }
   }
   return { removals, effects: effectsOf(world, fleet, now, absentTwice, waiting), missing };
+}
+
+const listedIn = new WeakMap<Occupancy, ReadonlyMap<string, unknown>>();
+
+/** All settled occupants of a server; a feed that is the same list as in the plan before is not searched again. */
+function areListed(world: World, here: Occupancy): boolean {
+  const { server, occupants } = here;
+  const items = server && world.feeds.get(server.validator)?.instances.items;
+  if (items && listedIn.get(here) === items) return true;
+  for (const { spec, row } of occupants) {
+    if (!spec || !row || spec.validator !== server?.validator || !isListed(world, spec.validator, row)) return false;
+  }
+  if (items) listedIn.set(here, items);
+  return true;
 }
 
 /** A feed that was never fetched says nothing. */

@@ -3,6 +3,7 @@ import * as assert from 'uvu/assert';
 import { minerConfig } from '../domain/config.ts';
 import { MinerError } from '../domain/errors.ts';
 import type { MainTree } from '../domain/ports.ts';
+import * as f from '../gepetto/fixtures.ts';
 import { createLook } from './look.ts';
 
 const address = '5Dt7HZ7Zpw4DppPxFM7Ke3Cm7sDAWhsZXmM5ZAmE7dSVJbcQ';
@@ -60,6 +61,36 @@ test('a main that names another hotkey is not taken over', async () => {
   const { told, used } = await complaintsOver([good('a'), other, good('c')]);
   assert.match(told[0] ?? '', /miner\.yaml: hotkey: found 5FHneW46/);
   assert.equal(used, ['a', 'a', 'c']);
+});
+
+test('servers, rows and pods that say the same are the same objects in the next snapshot', async () => {
+  const spec = f.spec(f.chute('x'), f.servers.B);
+  let gone = false;
+  const look = await createLook({
+    hotkey: address,
+    repo: {
+      readMain: async () => good('a'),
+      readLastGoodMain: async () => good('a'),
+      readLive: async () => ({ commit: 'l', deployments: new Map() }),
+    },
+    store: {
+      servers: async () => [structuredClone(f.servers.B)],
+      lifecycles: async () => [f.row(spec, gone ? { instanceGoneAt: f.now } : {})],
+      chutes: async () => [],
+    },
+    observe: () => ({ pods: [f.pod(spec)], health: new Map() }),
+    feeds: () => new Map(),
+    hints: { goneChutes: new Set(), rollingInstances: new Set() },
+    clock: { now: () => f.now },
+    onBadMain: () => undefined,
+  });
+  const [first, second] = [(await look.snapshot()).world, (await look.snapshot()).world];
+  gone = true;
+  const third = (await look.snapshot()).world;
+  assert.is(second.servers[0], first.servers[0]);
+  assert.is(second.pods[0], first.pods[0]);
+  assert.is(second.lifecycles.get(spec.deploymentId), first.lifecycles.get(spec.deploymentId));
+  assert.is(third.lifecycles.get(spec.deploymentId)?.instanceGoneAt, f.now);
 });
 
 test.run();

@@ -2,7 +2,7 @@
 
 import type { Chute } from '../domain/chute.ts';
 import type { Clock } from '../domain/clock.ts';
-import type { DeploymentLifecycle } from '../domain/deployment.ts';
+import type { DeploymentLifecycle, ObservedPod } from '../domain/deployment.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
 import { policyAt } from '../domain/policy.ts';
 import type { ClusterRepo, ControllerLink, MainTree, Store } from '../domain/ports.ts';
@@ -11,6 +11,7 @@ import type { OfferBook } from '../gepetto/offers.ts';
 import type { Snapshot } from '../gepetto/pass.ts';
 import type { World } from '../gepetto/world.ts';
 import { cooldownsOf, createFirstMultipliers, marketOf } from './market.ts';
+import { createReuse } from './reuse.ts';
 import { createSites } from './sites.ts';
 
 /** Rows of deployments that went this recently still tell why the next one is made; those of the policy's window count in its caps. */
@@ -55,6 +56,10 @@ export async function createLook(parts: LookParts): Promise<Look> {
   let complaint: string | undefined;
   let recalled = false;
   let history: readonly DeploymentLifecycle[] = [];
+  const sameServers = createReuse<Server>(({ name }) => name);
+  const sameRows = createReuse<DeploymentLifecycle>(({ deploymentId }) => deploymentId);
+  // Of the link, whose answers are new objects too.
+  const samePods = createReuse<ObservedPod>(({ server, podName }) => `${server} ${podName}`);
   const sitesOf = createSites();
   const firstMultipliersOf = createFirstMultipliers();
 
@@ -94,12 +99,14 @@ export async function createLook(parts: LookParts): Promise<Look> {
   async function snapshot(): Promise<Snapshot> {
     const { config, commit, servers: configured, strategy } = await freshMain();
     // Live is read last: a manifest that it names has its row by then.
-    const [rows, lifecycles] = await Promise.all([
+    const [rows, stored] = await Promise.all([
       store.servers(),
       store.lifecycles(parts.clock.now() - Math.max(rememberGoneMs, config.policy.limits.minutes * 60_000)),
     ]);
+    const lifecycles = sameRows(stored);
     const feeds = parts.feeds();
-    const { pods, health } = parts.observe();
+    const { pods: observed, health } = parts.observe();
+    const pods = samePods(observed);
     const live = await repo.readLive();
     const chutes = await chutesOf(feeds, store);
     const now = parts.clock.now();
@@ -111,7 +118,7 @@ export async function createLook(parts: LookParts): Promise<Look> {
       hotkey: parts.hotkey,
       chutes,
       feeds,
-      servers: rows.map((server) => withConfig(server, configured.get(server.name))),
+      servers: sameServers(rows.map((server) => withConfig(server, configured.get(server.name)))),
       configuredServers: new Set(configured.keys()),
       desired: live.deployments,
       lifecycles: byId,
