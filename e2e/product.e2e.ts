@@ -2,6 +2,7 @@
 
 import { suite } from 'uvu';
 import { closeScene, openScene, type Scene } from './scene.ts';
+import { deploying } from './scenes/deploying.ts';
 import { settingUp } from './scenes/settingup.ts';
 
 const product = suite<Scene>('product');
@@ -30,5 +31,6 @@ const watched: typeof product = Object.assign(
 );
 
 settingUp(watched);
+deploying(watched);
 
 product.run();

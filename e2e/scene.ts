@@ -106,6 +106,11 @@ export function podsOf({ fleet }: Scene, { server, deploymentId }: { server: str
   return fleet.server(server).plane.kube.list('v1/pods', 'chutes', selector);
 }
 
+/** Of a pod. */
+export function phaseOf(pod: KubeObject | undefined): string | undefined {
+  return (pod?.status as { phase?: string } | undefined)?.phase;
+}
+
 export interface Application extends KubeObject {
   status?: {
     sync?: { status?: string; revision?: string };

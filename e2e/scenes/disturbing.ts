@@ -1,0 +1,183 @@
+// What people, clusters and foreign hands do to it.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as assert from 'uvu/assert';
+import { git } from '../miner.ts';
+import {
+  applicationOf,
+  coldChute,
+  type Deployment,
+  deploymentsOf,
+  filesOnLive,
+  jobOf,
+  podsOf,
+  type Suite,
+  satisfied,
+  until,
+  untilActive,
+  untilSynced,
+  want,
+} from '../scene.ts';
+import { activeOn, lastMessage, launches, nameOf, writeServer } from '../words.ts';
+
+export function disturbing(test: Suite): void {
+  test('a Job that somebody deletes by hand costs one launch token at most, and the chute runs again', async (scene) => {
+    const deployment = await activeOn(scene, nameOf(scene, 0));
+    const before = launches(scene);
+    const { plane } = scene.fleet.server(deployment.server);
+    const options = { propagationPolicy: 'Foreground' };
+    await plane.kube.delete('batch/v1/jobs', `chute-${deployment.deploymentId}`, 'chutes', options);
+    // The spent token cannot come back: another deployment takes its place, with one of its own.
+    const next = await until('another deployment of the chute is active', async () => {
+      const active = await deploymentsOf(scene, deployment.chuteId, 'active');
+      return active.find(({ deploymentId }) => deploymentId !== deployment.deploymentId);
+    });
+    await until(
+      'the old one has left git',
+      () => !filesOnLive(scene).some((path) => path.includes(deployment.deploymentId)),
+    );
+    assert.ok(launches(scene) - before <= 1, `${launches(scene) - before} tokens`);
+    assert.is((await podsOf(scene, next)).length, 1);
+    satisfied(scene, deployment.chuteId);
+  });
+
+  test('a failed Job is not made again for ever: it leaves git, and its successor has another name', async (scene) => {
+    const server = nameOf(scene, 0);
+    const { chuteId } = coldChute(scene, server);
+    scene.fleet.ledger.failLaunches({ chuteId }, 1, 1);
+    want(scene, chuteId, 1);
+    const [active] = await untilActive(scene, chuteId);
+    const rows = await deploymentsOf(scene, chuteId);
+    const failed = rows.find(({ deploymentId }) => deploymentId !== active?.deploymentId);
+    assert.ok(failed, 'the first one is known');
+    assert.match(lastMessage(scene, failed.deploymentId), /Reason: pod-failed/);
+    await until('the failed Job is gone', async () => (await jobOf(scene, failed)) === undefined);
+    assert.is(Object.keys(scene.fleet.ledger.launches()).filter((id) => id === failed.deploymentId).length, 1);
+    satisfied(scene, chuteId);
+  });
+
+  test('a deploy that a person reverts on live goes, and does not come back to that server', async (scene) => {
+    const { chuteId } = coldChute(scene, nameOf(scene, 0));
+    want(scene, chuteId, 1);
+    const [deployment] = await untilActive(scene, chuteId);
+    assert.ok(deployment);
+    const person = scene.miner.person('live');
+    const commit = git(person, 'log', '-1', '--format=%H', `--grep=Deployment-Id: ${deployment.deploymentId}`);
+    git(person, 'revert', '--no-edit', commit);
+    git(person, 'push', '--quiet', 'origin', 'live');
+    await until('its Job is gone', async () => (await jobOf(scene, deployment)) === undefined);
+    const again = await until('it is decided anew elsewhere, or held back', async () => {
+      const { decisions } = await scene.miner.status();
+      return decisions.some(({ reason }) => reason === 'reverted') && (await deploymentsOf(scene, chuteId));
+    });
+    assert.ok(again.every((one) => one.deploymentId === deployment.deploymentId || one.server !== deployment.server));
+    satisfied(scene, chuteId);
+  });
+
+  test('a pause by a commit on main holds back what is new, and what runs goes on', async (scene) => {
+    const { miner } = scene;
+    const running = (await miner.status()).deployments.filter(({ phase }) => phase === 'active').length;
+    const paused = miner.configure((settings) => Object.assign(settings, { policy: { mode: 'paused' } }));
+    await until('the pause is seen', async () => (await miner.status()).configCommit === paused);
+    const { chuteId } = coldChute(scene, nameOf(scene, 0));
+    want(scene, chuteId, 1);
+    await until('it is told that the pause holds it back', async () => {
+      const { mode, blocked } = await miner.status();
+      return mode === 'paused' && blocked.length > 0;
+    });
+    assert.equal(await deploymentsOf(scene, chuteId), []);
+    const still = (await miner.status()).deployments.filter(({ phase }) => phase === 'active').length;
+    assert.is(still, running);
+    miner.configure(() => undefined);
+    await untilActive(scene, chuteId);
+    satisfied(scene, chuteId);
+  });
+
+  test('a manifest that cannot be applied stops its own Application, and its neighbours go on', async (scene) => {
+    const [bad, good] = [nameOf(scene, 0), nameOf(scene, 1)];
+    const person = scene.miner.person('live');
+    writeFileSync(
+      join(person, 'members', bad, 'miner-gpu', 'broken.yaml'),
+      'apiVersion: v1\nkind: ConfigMap\nmetadata: [not an object\n',
+    );
+    git(person, 'add', '--all');
+    git(person, 'commit', '--quiet', '-m', 'A mistake');
+    git(person, 'push', '--quiet', 'origin', 'live');
+    await until('its Application cannot be compared', async () => {
+      const found = await applicationOf(scene, `members-${bad}`);
+      return found?.status?.sync?.status === 'Unknown';
+    });
+    const active = await activeOn(scene, good);
+    await untilSynced(scene, `members-${good}`);
+    const again = scene.miner.person('live');
+    git(again, 'revert', '--no-edit', git(again, 'log', '-1', '--format=%H', '--grep=A mistake'));
+    git(again, 'push', '--quiet', 'origin', 'live');
+    await untilSynced(scene, `members-${bad}`);
+    satisfied(scene, active.chuteId);
+  });
+
+  test('a cordoned node keeps what runs and gets nothing new while the owner locks its server', async (scene) => {
+    const [name, other] = [nameOf(scene, 1), nameOf(scene, 0)];
+    const running = await activeOn(scene, name);
+    const { kube } = scene.fleet.server(name).plane;
+    await kube.patch('v1/nodes', name, { spec: { unschedulable: true } });
+    writeServer(scene, name, { locked: true });
+    await until('the lock is seen', async () => {
+      const found = (await scene.miner.status()).servers.find((one) => one.name === name);
+      return found?.locked;
+    });
+    const next = coldChute(scene, other);
+    want(scene, next.chuteId, 1);
+    const [elsewhere] = await untilActive(scene, next.chuteId);
+    assert.is(elsewhere?.server, other);
+    assert.is((await podsOf(scene, running)).length, 1);
+    await kube.patch('v1/nodes', name, { spec: { unschedulable: null } });
+    writeServer(scene, name, { locked: false });
+    for (const { chuteId } of [running, next]) satisfied(scene, chuteId);
+  });
+
+  test('a server that is dead for minutes holds nobody up, and is taken up again when it is back', async (scene) => {
+    const [dead, alive] = [nameOf(scene, 1), nameOf(scene, 0)];
+    const lost = await activeOn(scene, dead);
+    await scene.fleet.server(dead).powerOff();
+    await until('it is noticed', async () => {
+      const found = (await scene.miner.status()).servers.find((one) => one.name === dead);
+      return found?.health !== 'healthy';
+    });
+    const others: Deployment[] = [];
+    for (let i = 0; i < 2; i++) {
+      const { chuteId } = coldChute(scene, alive);
+      want(scene, chuteId, 1);
+      const [deployment] = await untilActive(scene, chuteId);
+      assert.ok(deployment);
+      assert.is(deployment.server, alive);
+      others.push(deployment);
+    }
+    assert.ok(
+      filesOnLive(scene).some((path) => path.includes(lost.deploymentId)),
+      'absence alone removes nothing',
+    );
+    await scene.fleet.server(dead).powerOn();
+    await until('it is healthy again', async () => {
+      const found = (await scene.miner.status()).servers.find((one) => one.name === dead);
+      return found?.health === 'healthy';
+    });
+    // Its containers died with the power.
+    await until(
+      'what died with it leaves git',
+      () => !filesOnLive(scene).some((path) => path.includes(lost.deploymentId)),
+    );
+    for (const { chuteId } of [lost, ...others]) satisfied(scene, chuteId);
+  });
+
+  test('while Argo CD is away decisions are committed, and all of them are applied when it is back', async (scene) => {
+    await scene.fleet.argocd.kill();
+    const { chuteId } = coldChute(scene, nameOf(scene, 0));
+    want(scene, chuteId, 2);
+    await until('two are committed', async () => (await deploymentsOf(scene, chuteId, 'committed')).length === 2);
+    await scene.fleet.argocd.start();
+    await untilActive(scene, chuteId, 2);
+    satisfied(scene, chuteId);
+  });
+}
