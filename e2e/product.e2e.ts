@@ -3,12 +3,23 @@
 import { suite } from 'uvu';
 import { closeScene, openScene, type Scene } from './scene.ts';
 import { deploying } from './scenes/deploying.ts';
+import { disturbing } from './scenes/disturbing.ts';
+import { recovering } from './scenes/recovering.ts';
 import { settingUp } from './scenes/settingup.ts';
 
 const product = suite<Scene>('product');
 let failed = false;
 
-product.before(openScene);
+product.before(async (scene) => {
+  try {
+    await openScene(scene);
+  } catch (error) {
+    // The runner is silent about what fails here.
+    failed = true;
+    console.error(error);
+    throw error;
+  }
+});
 product.after(async (scene) => {
   await closeScene(scene, failed || process.env.E2E_KEEP !== undefined);
 });
@@ -32,5 +43,7 @@ const watched: typeof product = Object.assign(
 
 settingUp(watched);
 deploying(watched);
+disturbing(watched);
+recovering(watched);
 
 product.run();

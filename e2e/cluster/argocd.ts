@@ -54,11 +54,6 @@ export async function installArgoCd(plane: ControlPlane, tools: Tools, namespace
   const others = objects.filter(({ kind }) => kind !== 'CustomResourceDefinition');
   await plane.kube.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }, ...crds);
   for (const object of others) await plane.kube.apply({ ...object, metadata: { ...object.metadata, namespace } });
-  await waitFor('the API server serves Applications and AppProjects', async () => {
-    await plane.kube.list('argoproj.io/v1alpha1/applications');
-    await plane.kube.list('argoproj.io/v1alpha1/appprojects');
-    return true;
-  });
   const project = {
     apiVersion: 'argoproj.io/v1alpha1',
     kind: 'AppProject',
@@ -69,7 +64,12 @@ export async function installArgoCd(plane: ControlPlane, tools: Tools, namespace
       clusterResourceWhitelist: [{ group: '*', kind: '*' }],
     },
   };
-  await plane.kube.apply(project);
+  // A new kind is served a moment after it was made, and listed another one later.
+  await waitFor('the API server serves Applications and AppProjects', async () => {
+    await plane.kube.list(applications);
+    await plane.kube.apply(project);
+    return true;
+  });
 }
 
 function secret(namespace: string, name: string, type: string, data: Record<string, string>): KubeObject {
