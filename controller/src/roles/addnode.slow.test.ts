@@ -1,11 +1,13 @@
-// Adding servers over the whole flow: miner API, agent, Kubernetes, bootstrap server, validator. Each server of the scene has one thing wrong.
+// Adding servers over the whole flow: miner API, agent, Kubernetes, the bootstrap server over the CPU backend, validator. Each server of the
+// scene has one thing wrong.
 
 import { createMinerApi, type MinerApi } from '@miner/cli/miner-api.ts';
-import type { GravalBackend } from '@miner/graval/backend.ts';
+import { type GravalBackend, GravalError } from '@miner/graval/backend.ts';
+import { buildAddon } from '@miner/graval/build.ts';
+import { openBackend } from '@miner/graval/select.ts';
 import type { BackendOf } from '@miner/simulator/cluster/bootstrap.ts';
 import { devicesOf, type SimulatedDevice } from '@miner/simulator/cluster/devices.ts';
 import type { SimulatedServer } from '@miner/simulator/cluster/servers.ts';
-import { refc1Backend } from '@miner/simulator/refc1-backend.ts';
 import { send } from '@miner/simulator/validator/testing.ts';
 import pino from 'pino';
 import { suite } from 'uvu';
@@ -27,22 +29,35 @@ const wrong = new Map<string, number>();
 const indexOf = (name: string) => wrong.get(name) ?? good;
 let changedDevices: readonly SimulatedDevice[] | undefined;
 
+function cpu(devices: readonly SimulatedDevice[]): GravalBackend {
+  return openBackend({ backend: 'cpu', cpuDevices: devices, refc1Sizes: sizes });
+}
+
 function lying(devices: readonly SimulatedDevice[], change: Partial<SimulatedDevice>): GravalBackend {
-  const honest = refc1Backend(devices, { sizes });
-  return { ...honest, devices: async () => devices.map((device) => ({ ...device, ...change })) };
+  return { ...cpu(devices), devices: async () => devices.map((device) => ({ ...device, ...change })) };
+}
+
+function broken(devices: readonly SimulatedDevice[]): GravalBackend {
+  const { prover, ...backend } = cpu(devices);
+  assert.ok(prover);
+  const prove = () => Promise.reject(new GravalError('NO_DEVICE', 'the GPUs fell off the bus'));
+  return { ...backend, prover: { ...prover, prove } };
 }
 
 const backendOf: BackendOf = ({ name }, devices) => {
-  const [first] = devices;
-  if (indexOf(name) === lies) return lying(devices, { memory: (first?.memory ?? 0) * 2 });
-  // Nothing that its node or the table contradicts: the validator's questions have to find it.
-  if (indexOf(name) === hides) return lying(devices, { max_threads_per_processor: 1 });
-  if (indexOf(name) === refusing) {
-    const pace = () => Promise.reject(Object.assign(new Error('the GPUs fell off the bus'), { code: 'NO_DEVICE' }));
-    return refc1Backend(devices, { sizes, pace });
+  switch (indexOf(name)) {
+    case lies:
+      return lying(devices, { memory: (devices[0]?.memory ?? 0) * 2 });
+    case hides:
+      // Nothing that its node or the table contradicts: the validator's questions have to find it.
+      return lying(devices, { max_threads_per_processor: 1 });
+    case refusing:
+      return broken(devices);
+    case changing:
+      return cpu(changedDevices ?? devices);
+    default:
+      return cpu(devices);
   }
-  if (indexOf(name) === changing) return refc1Backend(changedDevices ?? devices, { sizes });
-  return refc1Backend(devices, { sizes });
 };
 
 function spoil(usual: SimulatedServer[]): SimulatedServer[] {
@@ -58,6 +73,7 @@ function spoil(usual: SimulatedServer[]): SimulatedServer[] {
 const test = suite<Context>('add nodes over the whole flow');
 
 test.before(async (context) => {
+  buildAddon();
   const scene = await startScene(8, { servers: spoil, backendOf });
   const { folder, clockEpoch, speed } = scene;
   context.scene = scene;

@@ -7,6 +7,7 @@
 #include <cstring>
 #include <thread>
 #include "devices.h"
+#include "refc1.h"
 #include "session.h"
 #include "vendor.h"
 
@@ -274,6 +275,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("cpu", Napi::Function::New(env, cpu));
   exports.Set("dieWithParent", Napi::Function::New(env, dieWithParent));
   defineDevices(env, exports);
+  defineRefc1(env, exports);
   defineVendor(env, exports);
   return exports;
 }

@@ -73,6 +73,8 @@ export interface Addon {
   rowOf(sizes: Uint32Array, k0: number, k1: number, t: number, row: Uint8Array): Uint8Array;
   transposed(sizes: Uint32Array, k0: number, k1: number, t: number, r: number, vectors: Uint32Array): Uint32Array;
   dots(y: Uint8Array, sums: Uint8Array, u: Uint32Array, r: Uint32Array): boolean;
+  /** Of all matrices, iteration by iteration, 32 bytes each; on all cores, and blocks. `n`: a multiple of 64. */
+  refc1Hashes(k0: number, k1: number, n: number, matrices: number, iterations: number): Uint8Array;
   cpu(): { lanes: string; threads: number };
   cudaDevices(): DeviceInfo[];
   hasKernels: boolean;

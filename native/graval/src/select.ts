@@ -5,6 +5,8 @@ import { loadAddon } from './addon.ts';
 import { type DeviceInfo, type GravalBackend, GravalError } from './backend.ts';
 import { openNative } from './native.ts';
 import { sha256 } from './ogv/primitives.ts';
+import { openCpu } from './refc1/backend.ts';
+import type { Refc1Sizes } from './refc1/prover.ts';
 import { openVendor } from './vendor/backend.ts';
 
 export interface BackendOptions {
@@ -18,6 +20,8 @@ export interface BackendOptions {
   environment?: Record<string, string> | undefined;
   /** Records that the CPU stands in for; default: one of its own. */
   cpuDevices?: readonly DeviceInfo[] | undefined;
+  /** Amount of work in a refc1 proof of the CPU; the other side must have the same. */
+  refc1Sizes?: Refc1Sizes | undefined;
 }
 
 function cpuRecord(): DeviceInfo {
@@ -35,7 +39,7 @@ function cpuRecord(): DeviceInfo {
 /** Nothing is started before the first call. Throws NO_LIBRARY, BAD_ABI; NO_DRIVER and NO_DEVICE come from `devices()`. */
 export function openBackend(options: BackendOptions): GravalBackend {
   const { backend, minerLibrary: library, minerLibrarySha256: sha256Hex, environment } = options;
-  if (backend === 'cpu') return openNative({ engine: 'cpu', devices: options.cpuDevices ?? [cpuRecord()] });
+  if (backend === 'cpu') return openCpu(options.cpuDevices ?? [cpuRecord()], options.refc1Sizes);
   if (library !== undefined && backend !== 'cuda') return openVendor({ library, sha256: sha256Hex, environment });
   if (backend === 'vendor')
     throw new GravalError('NO_LIBRARY', 'the vendor backend needs the path of libgraval-miner.so');

@@ -15,6 +15,7 @@ const session = ogvSession(addon);
 const methods: Record<string, Method> = {
   ...vendorMethods(addon.vendor),
   cudaDevices: () => addon.cudaDevices(),
+  refc1Hashes: addon.refc1Hashes,
   audit: session.audit,
   discard: session.discard,
 };
