@@ -40,8 +40,7 @@ for (const count of [10, 100]) {
     const many = renderTree(configWith(), serversNamed(...names(count)));
     for (const name of names(count)) assert.equal(membersOf(many, name), membersOf(one, 'gpu-001'), name);
     const control = (tree: ReadonlyMap<string, string>) =>
-      // The role of the controller names the Applications of every server.
-      [...tree].filter(([path]) => path.startsWith('control/miner/') && !path.endsWith('/controller.yaml'));
+      [...tree].filter(([path]) => path.startsWith('control/miner/'));
     assert.equal(control(many), control(one));
     assert.equal([...many.keys()], [...many.keys()].sort());
   });
@@ -100,8 +99,7 @@ test('a new server changes no file of the others, nor of the control plane itsel
   const before = renderTree(configWith(), serversNamed('gpu-01', 'gpu-03'));
   const after = renderTree(configWith(), serversNamed('gpu-01', 'gpu-02', 'gpu-03'));
   for (const [path, text] of before)
-    if (/^(members|control\/miner)\//.test(path) && !path.endsWith('/controller.yaml'))
-      assert.is(after.get(path), text, path);
+    if (/^(members|control\/miner)\//.test(path)) assert.is(after.get(path), text, path);
 });
 
 test('deployments are rendered into the folder of their server', () => {

@@ -40,7 +40,11 @@ export const platformKinds: Allowed = {
 /** What Argo CD reads about itself. */
 const argocdKinds: Allowed = {
   cluster: [],
-  namespaced: [...kinds('', 'ConfigMap'), ...kinds('argoproj.io', 'Application', 'AppProject')],
+  namespaced: [
+    ...kinds('', 'ConfigMap'),
+    ...kinds('argoproj.io', 'Application', 'AppProject'),
+    ...kinds(roles, 'Role', 'RoleBinding'),
+  ],
 };
 
 /**

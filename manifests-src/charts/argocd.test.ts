@@ -6,6 +6,7 @@ import * as assert from 'uvu/assert';
 import { parseAllDocuments, parse as parseYaml } from 'yaml';
 import { chuteKinds, platformKinds } from '../argocd/kinds.ts';
 import { chute, server as ofServer, specFor } from '../fixtures.ts';
+import { dashboards } from '../monitoring/dashboards.ts';
 import { everyKind, parse } from '../parsed.ts';
 import { renderTree } from '../render.ts';
 import { configWith, type Manifest, objectsOf, serversNamed, the } from '../testing/tree.ts';
@@ -229,6 +230,30 @@ test('links lead to the server, and commands say what only the miner can do', ()
   assert.equal(
     info.map(({ value }) => value),
     ['chutes-miner why gpu-01', 'chutes-miner node lock gpu-01', 'chutes-miner node unlock gpu-01'],
+  );
+});
+
+test('each Application has a link to a dashboard that is there, once Grafana has an address', () => {
+  const link = 'link.argocd.argoproj.io/grafana';
+  const linked = objectsOf(configWith({ git, monitoring: { grafana: { url: 'https://grafana.example/' } } }));
+  for (const { metadata } of ofKind(linked, 'Application')) {
+    const [address, uid] = (metadata.annotations?.[link] ?? '').split('/d/');
+    assert.is(address, 'https://grafana.example', metadata.name);
+    assert.ok(
+      dashboards.some((one) => one.uid === uid),
+      uid,
+    );
+  }
+  for (const { metadata } of everyApplication) assert.is(metadata.annotations?.[link], undefined);
+});
+
+test('the control plane is applied to its own namespaces only: what it may do in that of Argo CD comes with Argo CD', () => {
+  const namespaces = projectOf(the(one, 'AppProject', 'miner-control')).destinations.map(({ namespace }) => namespace);
+  assert.equal(namespaces, ['chutes', 'monitoring']);
+  const roles = one.filter(({ kind, metadata }) => kind === 'Role' && metadata.namespace === 'argocd');
+  assert.equal(
+    roles.map(({ path, metadata }) => `${path} ${metadata.name}`),
+    ['argocd/access.yaml miner-controller', 'argocd/access.yaml prometheus-server'],
   );
 });
 

@@ -4,21 +4,37 @@
 import type { MinerConfig, ServerConfig } from '@miner/controller/domain/config.ts';
 import type { Chart } from 'cdk8s';
 import { allowedKinds } from '../argocd/kinds.ts';
+import { Access } from '../constructs/access.ts';
 import { application, controlCluster, project } from '../constructs/application.ts';
 import { applicationNames } from '../constructs/application-names.ts';
 import { behaviour, pace } from '../constructs/argocd-settings.ts';
+import { argocdGrants, controllerAccount } from '../constructs/controller.ts';
 import { chutesNamespace, monitoringNamespace, systemNamespace } from '../constructs/names.ts';
 import { notifications } from '../constructs/notifications.ts';
+import { prometheusAccount, prometheusPods } from '../constructs/prometheus.ts';
 import type { ChartDefinition, ControlContext } from './definition.ts';
 
 const projects = { argocd: 'miner-argocd', control: 'miner-control', members: 'miner-members', chutes: 'miner-chutes' };
 
 type Part = (scope: Chart, context: ControlContext) => void;
 
-function linksOf({ argocd }: MinerConfig, server: string): Record<string, string> {
-  const links = Object.entries(argocd.links).sort(([a], [b]) => (a < b ? -1 : 1));
+type DashboardName = 'deployments' | 'fleet' | 'gitops' | 'gpus';
+
+/** To the dashboard, when Grafana has an address, and what miner.yaml adds for a server. */
+function linksOf(
+  { argocd, monitoring }: MinerConfig,
+  dashboard: DashboardName,
+  server?: string,
+): Record<string, string> {
+  const { enabled, grafana } = monitoring;
+  const own = Object.entries(server === undefined ? {} : argocd.links).sort(([a], [b]) => (a < b ? -1 : 1));
+  const hasGrafana = enabled && grafana.enabled && grafana.url !== undefined;
+  const links = [
+    ...(hasGrafana ? [['grafana', `${grafana.url?.replace(/\/$/, '')}/d/miner-${dashboard}`]] : []),
+    ...own,
+  ];
   return Object.fromEntries(
-    links.map(([name, link]) => [`link.argocd.argoproj.io/${name}`, link.replaceAll('{server}', server)]),
+    links.map(([name, link = '']) => [`link.argocd.argoproj.io/${name}`, link.replaceAll('{server}', server ?? '')]),
   );
 }
 
@@ -45,8 +61,7 @@ const drawProjects: Part = (scope, { config, servers }) => {
     config,
     name: projects.control,
     description: 'The control plane.',
-    // Prometheus looks up Argo CD's pods there.
-    destinations: onControl(chutesNamespace, monitoringNamespace, config.argocd.namespace),
+    destinations: onControl(chutesNamespace, monitoringNamespace),
     allowed: allowed.platform,
   });
   project(scope, {
@@ -78,6 +93,7 @@ const drawControl: Part = (scope, { config }) => {
     destination: { ...destination, namespace },
     folder: 'argocd',
     retry,
+    annotations: linksOf(config, 'gitops'),
   });
   application(scope, {
     config,
@@ -86,6 +102,7 @@ const drawControl: Part = (scope, { config }) => {
     destination: { ...destination, namespace: chutesNamespace },
     folder: 'control',
     retry,
+    annotations: linksOf(config, 'fleet'),
   });
 };
 
@@ -98,7 +115,7 @@ const drawMembers: Part = (scope, { config, servers }) => {
       destination: { name: server.name, namespace: systemNamespace },
       folder: `members/${server.name}`,
       retry: [5, 180],
-      annotations: linksOf(config, server.name),
+      annotations: linksOf(config, 'gpus', server.name),
       info: commandsOf(server),
     });
   }
@@ -114,7 +131,7 @@ const drawChutes: Part = (scope, { config, servers }) => {
       folder: `chutes/${server.name}`,
       mayBeEmpty: true,
       retry: [2, 60],
-      annotations: linksOf(config, server.name),
+      annotations: linksOf(config, 'deployments', server.name),
       info: commandsOf(server),
     });
   }
@@ -126,6 +143,13 @@ export const argocdChart: ChartDefinition<ControlContext> = {
     settings(scope, { config }) {
       behaviour(scope, config);
       pace(scope, config);
+    },
+    // What the control plane may do in Argo CD's namespace: here, so that its own project need not reach there.
+    access(scope, context) {
+      const { argocd, monitoring } = context.config;
+      new Access(scope, 'controller', { subject: controllerAccount, grants: argocdGrants(context) });
+      if (monitoring.enabled)
+        new Access(scope, 'prometheus', { subject: prometheusAccount, grants: [prometheusPods(argocd.namespace)] });
     },
     notifications: (scope, { config }) => notifications(scope, config),
     projects: drawProjects,

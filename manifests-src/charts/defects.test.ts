@@ -59,7 +59,8 @@ test('D4 attestation of TEE chutes can be reached', () => {
 
 test('D5 of the control plane only the controller may call its API, to annotate Applications by name, and no long-lived token is made', () => {
   const ours = objects.filter(({ path }) => path.startsWith('control/miner/'));
-  const rules = ours.flatMap((one) => one.rules ?? []);
+  assert.not.ok(ours.some(({ kind }) => kind.includes('Role')));
+  const rules = the(objects, 'Role', 'miner-controller').rules ?? [];
   assert.equal(
     rules.map(({ resources, verbs, resourceNames }) => [resources, verbs, resourceNames]),
     [[['applications'], ['patch'], ['argocd', 'control', 'members-gpu-01', 'chutes-gpu-01']]],

@@ -4,7 +4,7 @@
 import type { MinerConfig, ServerConfig } from '@miner/controller/domain/config.ts';
 import { nodePortRange } from '@miner/controller/domain/nodeport.ts';
 import { Construct } from 'constructs';
-import { Access, Account, type Grant } from './access.ts';
+import { Account, type Grant } from './access.ts';
 import { applicationNames } from './application-names.ts';
 import { container, httpProbe } from './container.ts';
 import { Singleton } from './deployment.ts';
@@ -31,6 +31,7 @@ export interface ControllerProps {
 }
 
 export const controllerLabels = labelsOf('controller');
+export const controllerAccount = { serviceAccount: 'controller', namespace };
 
 /** Members may be at any address; which ports they and the validators have is known. */
 function reachedPorts({ config, servers }: ControllerProps): Port[] {
@@ -43,7 +44,7 @@ function reachedPorts({ config, servers }: ControllerProps): Port[] {
   return [...single.filter((port) => port < first || port > last).sort((a, b) => a - b), [first, last]];
 }
 
-/** To annotate the miner's Applications, and no others of that Argo CD. */
+/** To annotate the miner's Applications, and no others of that Argo CD; granted among Argo CD's files. */
 export function argocdGrants({ config, servers }: ControllerProps): Grant[] {
   const { argocd, control, members, chutes } = applicationNames;
   const names = [argocd, control, ...servers.flatMap(({ name }) => [members(name), chutes(name)])];
@@ -60,9 +61,7 @@ export class Controller extends Construct {
     const hotkey = hotkeyFile(config);
     const token = linkTokenFile(config);
     const repository = repositoryOf(config, 'controller');
-    const account = 'controller';
-    new Account(this, 'account', { name: account, namespace });
-    new Access(this, 'access', { subject: { serviceAccount: account, namespace }, grants: argocdGrants(props) });
+    new Account(this, 'account', { name: controllerAccount.serviceAccount, namespace });
     new Singleton(this, 'controller', {
       name: 'controller',
       namespace,
@@ -70,7 +69,7 @@ export class Controller extends Construct {
       podLabels: { ...postgresAccess, ...redisAccess, ...repository.podLabels },
       podAnnotations: scraped(ports.api),
       placement,
-      serviceAccount: account,
+      serviceAccount: controllerAccount.serviceAccount,
       imagePullSecrets: config.secrets.imagePull,
       containers: [
         container({

@@ -34,9 +34,16 @@ export function prometheusGrants(namespaces: readonly string[]): Grant[] {
         { group: '', resources: ['nodes/metrics'], verbs: ['get'] },
       ],
     },
-    ...namespaces.map((one) => ({ name, namespace: one, rules: [{ group: '', resources: ['pods'], verbs }] })),
+    ...namespaces.map(prometheusPods),
   ];
 }
+
+/** Finding the pods of one namespace. */
+export function prometheusPods(inNamespace: string): Grant {
+  return { name, namespace: inNamespace, rules: [{ group: '', resources: ['pods'], verbs: ['get', 'list', 'watch'] }] };
+}
+
+export const prometheusAccount = { serviceAccount: name, namespace };
 
 interface Part {
   config: MinerConfig;
@@ -60,7 +67,7 @@ function draw(scope: Construct, part: Part): void {
   });
   new Account(scope, 'account', { name, namespace });
   new Access(scope, 'access', {
-    subject: { serviceAccount: name, namespace },
+    subject: prometheusAccount,
     grants: prometheusGrants(part.namespaces),
   });
   // Behind a password even the probes' paths are.
@@ -122,7 +129,8 @@ export class ControlPrometheus extends Construct {
         'prometheus.json': JSON.stringify(controlScrapes(config, servers), undefined, 1),
         'rules.json': JSON.stringify(alertRules, undefined, 1),
       },
-      namespaces: [chutesNamespace, namespace, config.argocd.namespace],
+      // Argo CD's own is granted among Argo CD's files.
+      namespaces: [chutesNamespace, namespace],
       args: [],
       dataVolume: { name: 'data', persistentVolumeClaim: { claimName: name } },
       volumes: [

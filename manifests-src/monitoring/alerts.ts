@@ -108,6 +108,14 @@ export const alerts: readonly Alert[] = [
     { server: 'gpu-01' },
   ),
   alert(
+    'CertificateEnds',
+    'warning',
+    ['miner_member_certificate_end_timestamp_seconds - time() < 30 * 86400', '1h'],
+    'The certificate with which {{ $labels.server }} is reached ends within 30 days: nothing renews it by itself.',
+    ['miner_member_certificate_end_timestamp_seconds{server="gpu-01"}', '2590000x200', '9999999x200'],
+    { server: 'gpu-01' },
+  ),
+  alert(
     'MemberMetricsDown',
     'warning',
     ['up{job="federate"} == 0', '5m'],

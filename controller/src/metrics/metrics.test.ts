@@ -180,7 +180,7 @@ test('what GPUs cost, the ceiling, servers, members and the oldest launch are to
       ],
     }),
     members: () => [
-      { server: 'gpu-01', state: 'healthy' },
+      { server: 'gpu-01', state: 'healthy', certificateEndsAt: 1_800_000_000_500 },
       { server: 'gpu-02', state: 'unknown' },
     ],
     costCeiling: () => 12,
@@ -194,6 +194,7 @@ test('what GPUs cost, the ceiling, servers, members and the oldest launch are to
     'miner_servers{state="locked"} 1',
     'miner_member_up{server="gpu-01"} 1',
     'miner_member_up{server="gpu-02"} 0',
+    'miner_member_certificate_end_timestamp_seconds{server="gpu-01"} 1800000000.5',
     'miner_oldest_launch_age_seconds 60',
   ])
     assert.match(text, `${line}\n`);

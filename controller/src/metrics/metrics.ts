@@ -18,7 +18,8 @@ export interface MetricsSources {
   /** Parts the miner depends on: store, redis, … */
   parts?(): Promise<readonly { part: string; ok: boolean }[]>;
   fleet?(): Promise<{ servers: readonly Server[]; lifecycles: readonly DeploymentLifecycle[] }>;
-  members?(): Iterable<{ server: string; state: MemberHealth['state'] }>;
+  /** `certificateEndsAt` in ms; undefined where a member is reached by other means. */
+  members?(): Iterable<{ server: string; state: MemberHealth['state']; certificateEndsAt?: number | undefined }>;
   /** USD per hour that the policy in force allows; null: no ceiling. */
   costCeiling?(): number | null;
 }
@@ -122,6 +123,11 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
   });
   const newSteps = createSteps(startedAt);
   const memberUp = gauge('miner_member_up', '1 while the watch on a GPU server is healthy.', ['server']);
+  const certificateEnd = gauge(
+    'miner_member_certificate_end_timestamp_seconds',
+    'When the certificate ends with which a GPU server is reached.',
+    ['server'],
+  );
   const ceiling = gauge(
     'miner_cost_ceiling_usd_per_hour',
     'Ceiling of the policy in force; none if there is none.',
@@ -173,11 +179,14 @@ export function createMetrics(options: MetricsOptions = {}): Metrics {
       },
     },
     members: {
-      gauges: [memberUp],
+      gauges: [memberUp, certificateEnd],
       async read() {
         memberUp.reset();
-        for (const { server, state } of sources.members?.() ?? [])
+        certificateEnd.reset();
+        for (const { server, state, certificateEndsAt } of sources.members?.() ?? []) {
           memberUp.set({ server }, Number(state === 'healthy'));
+          if (certificateEndsAt !== undefined) certificateEnd.set({ server }, certificateEndsAt / 1000);
+        }
       },
     },
     costCeiling: {

@@ -3,6 +3,7 @@
 import type { Clock } from '../domain/clock.ts';
 import { type PolicyConfig, policyAt } from '../domain/policy.ts';
 import type { Members, Store } from '../domain/ports.ts';
+import { createCertificateEnds } from '../kubernetes/certificate.ts';
 import type { MetricsSources } from '../metrics/metrics.ts';
 import type { Validators } from './validators.ts';
 
@@ -10,12 +11,13 @@ export interface SourceParts {
   store: Pick<Store, 'servers' | 'lifecycles'>;
   ready: NonNullable<MetricsSources['parts']>;
   validators(): Validators;
-  members: Pick<Members, 'observe'>;
+  members: Pick<Members, 'observe' | 'kubeconfigs'>;
   policy(): PolicyConfig;
   clock: Clock;
 }
 
 export function metricSources({ store, ready, validators, members, policy, clock }: SourceParts): MetricsSources {
+  const certificateEnd = createCertificateEnds();
   return {
     *feeds() {
       for (const [validator, feeds] of validators().feeds())
@@ -27,7 +29,9 @@ export function metricSources({ store, ready, validators, members, policy, clock
     parts: ready,
     fleet: async () => ({ servers: await store.servers(), lifecycles: await store.lifecycles() }),
     *members() {
-      for (const [server, { state }] of members.observe().health) yield { server, state };
+      const kubeconfigs = members.kubeconfigs();
+      for (const [server, { state }] of members.observe().health)
+        yield { server, state, certificateEndsAt: certificateEnd(server, kubeconfigs.get(server)) };
     },
     costCeiling: () => policyAt(policy(), clock.now()).costCeiling,
   };

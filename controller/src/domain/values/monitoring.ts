@@ -45,6 +45,11 @@ export const monitoringValues = z
       .strictObject({
         enabled: z.boolean().default(true).describe('Install Grafana.'),
         nodePort: nodePort(30080).describe('Node port of Grafana.'),
+        url: z
+          .string()
+          .regex(/^https?:\/\/[^\s/@]+(\/\S*)?$/, 'must be an http or https address without user and token')
+          .optional()
+          .describe('Where people reach it: then each Application of Argo CD has a link to its dashboard.'),
         adminUser: z.string().min(1).default('chutes').describe('Name of the administrator.'),
         adminSecret: secretKey('grafana-admin', 'admin-password', 'Password of the administrator.'),
         resources: resources({ cpu: '100m', memory: '256Mi' }, { cpu: '1', memory: '512Mi' }),
