@@ -75,7 +75,12 @@ test('R20 chute images are always pulled, our own only when they are not pinned 
   assert.equal([pinned.image, pinned.imagePullPolicy], [cacheCleaner, 'IfNotPresent']);
 });
 
-test('R20 with registry mode direct an image comes from the registry of its validator', () => {
+test('R20 K10 with registry mode direct an image comes from the registry of its validator, else through the proxy; nothing is guessed from versions', () => {
+  for (const chutesVersion of ['0.4.2', '0.6.0', '1.5.2'])
+    assert.match(
+      parse({ chute: { chutesVersion } }).main.image,
+      /\.localregistry\.chutes\.ai:30500\/alice\/vllm:1\.2\.3-p4$/,
+    );
   const direct = configFor(config, { registryMode: 'direct' });
   assert.is(parse({ config: direct }).main.image, 'registry.chutes.ai/alice/vllm:1.2.3-p4');
   rejects({ config: { ...direct, validators: [] } }, /R10/);

@@ -115,6 +115,21 @@ test('what is committed is read back, by this process and by the next', async ()
   });
 });
 
+test('K6 a removal takes the file whatever became of it since it was decided on', async () => {
+  await withRepo(async (repo, { dir, gitdir }) => {
+    const spec = specAt(1, 0);
+    await commit(repo, deploy(spec));
+    const path = `chutes/${spec.server}/${spec.deploymentId}.yaml`;
+    const person = join(dir, 'person');
+    git(dir, 'clone', '--quiet', '--branch', 'live', gitdir, person);
+    writeFileSync(join(person, path), `${readFileSync(join(person, path), 'utf8')}# another version\n`);
+    git(person, 'commit', '--quiet', '--all', '--message', 'touch it');
+    git(person, 'push', '--quiet', 'origin', 'live');
+    await commit(repo, remove(spec));
+    assert.is(git(gitdir, 'ls-tree', '-r', '--name-only', 'live'), '');
+  });
+});
+
 test('only the changed folders are rewritten, an empty folder vanishes, other files stay', async () => {
   await withRepo(async (repo, { dir, gitdir }) => {
     const clone = join(dir, 'clone');

@@ -51,6 +51,16 @@ for (const { count, most, sizes } of cases) {
   });
 }
 
+test('each decision of a batch in parts is told with the commit of its own part', async () => {
+  const decisions = deploys(8);
+  const tree = await commitInParts(batchOf(decisions), branchTaking(2));
+  assert.is(tree.commit, 'c7');
+  assert.equal(
+    decisions.map((decision) => tree.earlier?.get(decision)),
+    ['c3', 'c3', 'c4', 'c4', 'c6', 'c6', 'c7', 'c7'],
+  );
+});
+
 test('parts have the removals first, a batch that lands whole keeps its order', async () => {
   const decisions = [deploy(specAt(1, 0)), remove(specAt(2, 0)), deploy(specAt(1, 1)), remove(specAt(2, 1))];
   const whole = branchTaking(4);
@@ -100,7 +110,8 @@ test('a whole batch that turns up late ends the tries', async () => {
     },
     carries: async () => late,
   });
-  assert.equal(tree, late);
+  assert.is(tree.commit, 'late');
+  assert.equal(tree.earlier, new Map());
 });
 
 test.run();

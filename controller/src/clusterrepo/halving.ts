@@ -36,25 +36,27 @@ function removalsFirst(decisions: readonly Decision[]): Decision[] {
 /** Rejects like `commit` when nothing landed. */
 export async function commitInParts(batch: LiveBatch, { commit, carries }: HalvingOptions): Promise<CommittedTree> {
   const landed: Decision[] = [];
+  const earlier = new Map<Decision, string>();
   let tree: LiveTree | undefined;
   let parts: Part[] = [{ decisions: batch.decisions, depth: 0 }];
   for (let part = parts.shift(); part; part = parts.shift()) {
     const { decisions, depth } = part;
     try {
       tree = await commit({ ...batch, decisions, base: tree?.commit ?? batch.base });
+      if (depth === 0) return tree;
       landed.push(...decisions);
+      for (const decision of decisions) earlier.set(decision, tree.commit);
     } catch (error) {
       const rest = [part, ...parts].flatMap((open) => open.decisions);
       const late = depth > 0 ? await carries(rest).catch(() => undefined) : undefined;
-      if (late) return late;
+      if (late) return { ...late, earlier };
       if (tookTooLong(error) && decisions.length > 1 && depth < deepest) {
         parts = [...halves({ decisions: depth === 0 ? removalsFirst(decisions) : decisions, depth }), ...parts];
         continue;
       }
       if (!tree) throw error;
-      return { ...tree, landed, failure: error };
+      return { ...tree, landed, earlier, failure: error };
     }
   }
-  if (!tree) return commit(batch);
-  return tree;
+  return tree ? { ...tree, earlier } : commit(batch);
 }

@@ -284,6 +284,8 @@ export interface LiveBatch {
 /** `live` after a batch; `landed` tells which decisions are on it when it is not all of them, and `failure` why. */
 export interface CommittedTree extends LiveTree {
   landed?: readonly Decision[] | undefined;
+  /** The commit that brought a decision, where it is an earlier one than that of the tree: the batch landed in parts. */
+  earlier?: ReadonlyMap<Decision, string> | undefined;
   failure?: unknown;
 }
 

@@ -97,7 +97,8 @@ function newcomersOf(swaps: readonly Preemption[], since: number): Waiting[] {
 export async function commitAll(batch: Batch, base: Base, ports: CommitPorts): Promise<Committed> {
   const made = await commitOnTop(decisionsOf(batch), base, ports);
   // From here on nothing of this is taken back: what is committed starts with the Secret it was given.
-  if (made.landed.length > 0) await record(made.landed, made.live.commit, ports);
+  if (made.landed.length > 0)
+    await record(made.landed, (decision) => made.commits.get(decision) ?? made.live.commit, ports);
   const { failure } = made;
   const now = ports.clock.now();
   const done = new Set([...made.landed, ...made.moot]);
@@ -127,6 +128,8 @@ export async function commitAll(batch: Batch, base: Base, ports: CommitPorts): P
 interface Made {
   live: LiveTree;
   landed: readonly Decision[];
+  /** The commit of each. */
+  commits: Map<Decision, string>;
   /** Removals of what somebody else removed meanwhile. */
   moot: readonly Decision[];
   failure: unknown;
@@ -134,7 +137,7 @@ interface Made {
 
 /** Someone else may move `live` between looking and committing; what they removed is not removed again. */
 async function commitOnTop(decisions: readonly Decision[], { configCommit, live: first }: Base, ports: CommitPorts) {
-  const made: Made = { live: first, landed: [], moot: [], failure: undefined };
+  const made: Made = { live: first, landed: [], commits: new Map(), moot: [], failure: undefined };
   for (let attempt = 1; ; attempt++) {
     const present = made.live.deployments;
     const open = decisions.filter((decision) => !made.landed.includes(decision));
@@ -145,7 +148,9 @@ async function commitOnTop(decisions: readonly Decision[], { configCommit, live:
     try {
       const next = await ports.repo.commitLive({ decisions: current, configCommit, base: made.live.commit });
       made.live = next;
-      made.landed = [...made.landed, ...(next.landed ?? current)];
+      const landed = next.landed ?? current;
+      for (const decision of landed) made.commits.set(decision, next.earlier?.get(decision) ?? next.commit);
+      made.landed = [...made.landed, ...landed];
       failure = next.failure;
     } catch (error) {
       failure = error;
@@ -162,12 +167,19 @@ async function commitOnTop(decisions: readonly Decision[], { configCommit, live:
 }
 
 /** Writes down that these decisions are on `live`. */
-export async function record(decisions: readonly Decision[], commit: string, ports: CommitPorts): Promise<void> {
+export async function record(
+  decisions: readonly Decision[],
+  commitOf: (decision: Decision) => string,
+  ports: CommitPorts,
+): Promise<void> {
   const now = ports.clock.now();
   const of = (kind: Decision['kind']) => idsOf(decisions.filter((decision) => decision.kind === kind));
   await ports.store.mark('committedAt', of('deploy'), now);
   await ports.store.mark('removedAt', of('remove'), now);
   await ports.store.saveDecisions(
-    decisions.map((decision) => ({ decisionId: decision.decisionId, decidedAt: now, decision, commit })),
+    decisions.map((decision) => {
+      const { decisionId } = decision;
+      return { decisionId, decidedAt: now, decision, commit: commitOf(decision) };
+    }),
   );
 }

@@ -140,6 +140,18 @@ test('of a batch that was halved only what landed is recorded, and the tokens of
   assert.match(String(result.failure), /disk full/);
 });
 
+test('decisions of a batch that landed in parts are recorded each with the commit of its part', async () => {
+  const at = scene(empty(), ({ decisions }, live) => {
+    const earlier = new Map(decisions.map((decision, i) => [decision, `part ${i + 1}`]));
+    return { ...treeAfter(decisions, live), commit: 'part 2', earlier };
+  });
+  await at.pass();
+  assert.equal(at.seen.saved, [
+    ['x', 'part 1'],
+    ['y', 'part 2'],
+  ]);
+});
+
 test('what a conflict kept out of a halved batch is committed on the new head', async () => {
   const conflict = new MinerError('E-GIT-CONFLICT', 'moved');
   const at = scene(

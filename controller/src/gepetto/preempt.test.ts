@@ -76,6 +76,29 @@ test('B4 a victim is paid only after an hour, so it stays until then', () => {
   assert.equal(swaps({ running, ages: { [id]: 63 } }), ['N@b for old']);
 });
 
+/** Two instances of `old` of which the validator wants one: one fills its server, the other has room beside it. */
+function fewerWanted(ages: readonly [number, number]) {
+  const [full, roomy] = [f.server('b'), f.server('c', { count: 4 })];
+  const running = [f.spec(old, full), f.spec(old, roomy)];
+  const rows = running.map((spec, i) => f.row(spec, { activatedAt: f.now - (ages[i] ?? 0) * f.minute }));
+  const utilization = [f.utilization(old, { scalable: false, targetCount: 1, activeInstanceCount: 2 })];
+  const world = f.world({ servers: [full, roomy], chutes: [old], running, rows, utilization });
+  return plan(world, f.policy(), { now: () => f.now }, seededRandom(1), emptyMemory);
+}
+
+test('C1 an instance more than the validator wants stays: that ends by its word, which is paid, or by a swap', () => {
+  const { removals, preemptions, deploys } = fewerWanted([70, 64]);
+  assert.equal([removals, preemptions, deploys], [[], [], []]);
+});
+
+test('C2 no age makes an instance go that nobody needs the GPU of; a swap waits for its first hour', () => {
+  for (const age of [62 + 59 / 60, 63, 600]) assert.equal(fewerWanted([age, age]).removals, []);
+  const running = [f.spec(old, one)];
+  const id = running[0]?.deploymentId ?? '';
+  assert.equal(swaps({ running, ages: { [id]: 59 } }), []);
+  assert.equal(swaps({ running, ages: { [id]: 63 } }), ['N@b for old']);
+});
+
 test('B5 W12 one that earns as much stays', () => {
   const equal = f.chute('old', { effectiveComputeMultiplier: 4 });
   const spec = f.spec(equal, one);

@@ -54,7 +54,7 @@ export async function settle(snapshot: Snapshot, ports: PassPorts, memory: PassM
   const obstacle = await ports.obstacle?.();
   if (obstacle !== undefined) return { memory, committed: [], obstacle, failure: undefined };
   const { landed, vacated, open } = sortOut(unsettled, snapshot, ports.clock.now());
-  if (landed.length > 0) await record(landed, snapshot.live.commit, ports);
+  if (landed.length > 0) await record(landed, () => snapshot.live.commit, ports);
   const alive = new Set(idsOf([...landed, ...launchesOf(open), ...vacated.map(({ deploy }) => deploy)]));
   await drop(
     launchesOf(unsettled).filter(({ spec }) => !alive.has(spec.deploymentId)),

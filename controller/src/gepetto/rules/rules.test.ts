@@ -31,7 +31,7 @@ function titlesOf(path: string): string[] {
   const file = [new URL(path, sources), new URL(path, root)].find((url) => existsSync(url));
   assert.ok(file, `${path} does not exist`);
   const text = readFileSync(file, 'utf8');
-  return [...text.matchAll(/(?:\btest\(|\b(?:name|what):)\s*(['"`])(.*?)\1/g)].map((match) => match[2] ?? '');
+  return [...text.matchAll(/(?:\btest\(|\b(?:name|what):|^\s*\[)\s*(['"`])(.*?)\1/gm)].map((match) => match[2] ?? '');
 }
 
 const rules = readRules();
