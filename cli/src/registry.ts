@@ -59,6 +59,12 @@ export const entries: readonly Entry[] = [
     load: () => import('./commands/doctor.ts'),
   },
   {
+    path: ['gpu-check'],
+    summary: 'Check the GPU server this runs on: GPUs, memory, speed, driver, container runtime',
+    group: look,
+    load: () => import('./commands/gpu-check.ts'),
+  },
+  {
     path: ['node', 'add'],
     alias: 'add-node',
     summary: 'Add a GPU server: verify its GPUs and take it into the inventory',

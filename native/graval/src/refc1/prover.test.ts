@@ -115,11 +115,12 @@ test('a part of a file is hashed exactly, and a range that leaves it is refused'
   const path = join(tmpdir(), `refc1-${process.pid}`);
   writeFileSync(path, 'abcdef');
   const prover = proverOf(context);
-  assert.is(
-    await prover.fsChallenge(path, 0, 3),
-    'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad',
-  );
-  for (const [offset, length] of [[0, 0], [-1, 2], [4, 3]] as const)
+  assert.is(await prover.fsChallenge(path, 0, 3), 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad');
+  for (const [offset, length] of [
+    [0, 0],
+    [-1, 2],
+    [4, 3],
+  ] as const)
     assert.is(await codeOf(prover.fsChallenge(path, offset, length)), 'BAD_INPUT');
   assert.is(await codeOf(prover.fsChallenge('/proc', 0, 1)), 'BAD_INPUT');
   assert.is(await codeOf(prover.fsChallenge('/does/not/exist', 0, 1)), 'BAD_INPUT');
