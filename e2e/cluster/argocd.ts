@@ -126,11 +126,17 @@ export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
 
   function paths(): Record<string, string> {
     return {
+      // The cluster that it runs in is the one of its kubeconfig.
+      ARGOCD_FAKE_IN_CLUSTER: 'true',
+      KUBECONFIG: plane.adminKubeconfig,
       ARGOCD_GNUPGHOME: join(dir, 'gnupg'),
       ARGOCD_GPG_ENABLED: 'false',
       ARGOCD_TLS_DATA_PATH: join(dir, 'tls'),
       ARGOCD_SSH_DATA_PATH: join(dir, 'ssh'),
       ARGOCD_PLUGINSOCKFILEPATH: join(dir, 'plugins'),
+      // Git asks this program for the credential, and it asks the repo server.
+      PATH: `${tools.bin}:${process.env.PATH}`,
+      ARGOCD_ASK_PASS_SOCK: join(dir, 'ask-pass.sock'),
       TMPDIR: join(dir, 'tmp'),
     };
   }
@@ -192,7 +198,6 @@ export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
     start,
     stop: () => endAll('stop'),
   };
-  await self.addCluster('in-cluster', plane);
   await start();
   return self;
 }

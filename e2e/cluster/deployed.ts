@@ -102,10 +102,16 @@ export async function startDeployed(options: DeployedOptions): Promise<Process> 
     folders.set(volume.name, folder);
   }
 
+  const places = new Map(
+    (container?.volumeMounts ?? []).map(({ name: volume, mountPath }) => [mountPath, folders.get(volume) ?? dir]),
+  );
+  const paths = [...places.keys()].sort((a, b) => b.length - a.length);
+  const mounted = paths.length > 0 ? new RegExp(`(${paths.join('|')})(?=/|$)`, 'g') : undefined;
+
   function placed(text: string): string {
-    let result = text.replaceAll(/\$\(([A-Z_]+)\)/g, (whole, variable: string) => env[variable] ?? whole);
-    for (const { name: volume, mountPath } of container?.volumeMounts ?? [])
-      result = result.replaceAll(new RegExp(`${mountPath}(?=/|$)`, 'g'), folders.get(volume) ?? dir);
+    const filled = text.replaceAll(/\$\(([A-Z_]+)\)/g, (whole, variable: string) => env[variable] ?? whole);
+    // All at once: what one is replaced by may begin like another.
+    let result = mounted ? filled.replaceAll(mounted, (path) => places.get(path) ?? path) : filled;
     for (const [pattern, other] of instead) result = result.replace(pattern, other);
     return result;
   }

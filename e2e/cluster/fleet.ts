@@ -57,6 +57,7 @@ export interface Fleet {
 /** Amount of work in a GPU proof: at a fast clock, computing must stay well below the simulated time of one. */
 const proofSizes = { n: 64, num: 2 };
 const controlNode = 'control-1';
+const volumeCount = 12;
 
 function newKey(): Signer & { seed: string } {
   const seed = randomBytes(32).toString('hex');
@@ -69,6 +70,28 @@ async function addControlNode({ kube }: ControlPlane): Promise<void> {
   const metadata = { name: controlNode, labels, annotations: playedNode };
   await kube.apply({ apiVersion: 'v1', kind: 'Node', metadata });
   await kube.patch('v1/nodes', controlNode, { status: { capacity, allocatable: capacity } }, undefined, 'status');
+}
+
+/** Volumes as k3s has them: a claim is bound when its first pod is scheduled, and not before. */
+async function addVolumes({ kube }: ControlPlane): Promise<void> {
+  const storageClassName = 'local-path';
+  const annotations = { 'storageclass.kubernetes.io/is-default-class': 'true' };
+  await kube.apply({
+    apiVersion: 'storage.k8s.io/v1',
+    kind: 'StorageClass',
+    metadata: { name: storageClassName, annotations },
+    provisioner: 'kubernetes.io/no-provisioner',
+    volumeBindingMode: 'WaitForFirstConsumer',
+  });
+  for (let i = 0; i < volumeCount; i++) {
+    const spec = {
+      storageClassName,
+      capacity: { storage: '1000Gi' },
+      accessModes: ['ReadWriteOnce'],
+      hostPath: { path: `/var/lib/none/volume-${i}` },
+    };
+    await kube.apply({ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: `volume-${i}` }, spec });
+  }
 }
 
 /** Resolves when all is up; rejects with what failed, and nothing is left then. */
@@ -123,6 +146,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     const starting = startControlPlane({ name: 'control', dir: join(dir, 'control'), tools });
     const control = await kept(starting, (started) => started.stop());
     await addControlNode(control);
+    await addVolumes(control);
     const kwok = await kept(startKwok({ plane: control, tools }), (started) => started.stop());
     const argocd = await kept(startArgoCd({ plane: control, tools }), (started) => started.stop());
     tell(`control cluster and Argo CD are up: ${control.url} ${argocd.url}`);
