@@ -159,6 +159,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<C
       `--service-account-private-key-file=${pki.tokenKeyFile}`,
       `--root-ca-file=${pki.caFile}`,
       '--leader-elect=false',
+      // A machine that has too much to do is no dead node.
+      '--node-monitor-grace-period=180s',
       '--use-service-account-credentials=false',
       '--kube-api-qps=200',
       '--kube-api-burst=400',

@@ -55,6 +55,8 @@ export async function startKwok({ plane, tools, leaves = [] }: KwokOptions): Pro
       `--server-address=127.0.0.1:${await freePort()}`,
     ],
     cwd: folder,
+    // Its client asks for more than an API server on etcd 3.4 can do, again and again.
+    env: { KUBE_FEATURE_WatchListClient: 'false' },
     logFile: join(plane.dir, 'kwok.log'),
   });
 }

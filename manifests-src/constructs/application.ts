@@ -6,6 +6,7 @@ import { ApiObject } from 'cdk8s';
 import type { Construct } from 'constructs';
 import type { Allowed } from '../argocd/kinds.ts';
 import { repositoryUrl } from './repository.ts';
+import { inWave } from './waves.ts';
 
 const apiVersion = 'argoproj.io/v1alpha1';
 
@@ -33,7 +34,8 @@ export function project(scope: Construct, props: ProjectProps): void {
   new ApiObject(scope, `project-${name}`, {
     apiVersion,
     kind: 'AppProject',
-    metadata: { name, namespace: config.argocd.namespace },
+    // Before the Applications: one whose project does not allow its server yet is looked at again only minutes later.
+    metadata: { name, namespace: config.argocd.namespace, annotations: inWave('settings') },
     spec: {
       description,
       sourceRepos: [repositoryUrl(config)],
@@ -104,7 +106,11 @@ export function application(scope: Construct, props: ApplicationProps): void {
       name,
       namespace,
       // Without it every commit makes Argo CD render every Application again.
-      annotations: { 'argocd.argoproj.io/manifest-generate-paths': `/${folder}`, ...props.annotations },
+      annotations: {
+        'argocd.argoproj.io/manifest-generate-paths': `/${folder}`,
+        ...inWave('workload'),
+        ...props.annotations,
+      },
     },
     spec: {
       project: props.project,
