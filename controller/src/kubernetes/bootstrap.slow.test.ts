@@ -113,6 +113,14 @@ test('starting waits until the pod is ready, stopping until it is gone', () =>
 const failures: [what: string, status: object, message: RegExp][] = [
   ['fails', { phase: 'Failed' }, /failed: pod graval-\S+ is Failed$/],
   [
+    'fails and says why',
+    {
+      phase: 'Failed',
+      containerStatuses: [{ lastState: { terminated: { message: 'no GPU: libcuda.so.1 cannot be opened' } } }],
+    },
+    /failed: pod graval-\S+ is Failed: no GPU: libcuda.so.1 cannot be opened$/,
+  ],
+  [
     'does not become ready in time',
     { phase: 'Pending', containerStatuses: [{ state: { waiting: { reason: 'ImagePullBackOff' } } }] },
     /was not ready within 900 s: pod graval-\S+ is Pending \(ImagePullBackOff\)$/,

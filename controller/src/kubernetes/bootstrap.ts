@@ -36,8 +36,15 @@ function isReady(pod: V1Pod): boolean {
 
 function stateOf(pod: V1Pod | undefined): string {
   if (!pod) return 'no pod was created';
-  const waiting = pod.status?.containerStatuses?.find(({ state }) => state?.waiting)?.state?.waiting?.reason;
-  return `pod ${pod.metadata?.name ?? ''} is ${pod.status?.phase ?? 'Pending'}${waiting ? ` (${waiting})` : ''}`;
+  const { phase = 'Pending', containerStatuses = [] } = pod.status ?? {};
+  const waiting = containerStatuses.find(({ state }) => state?.waiting)?.state?.waiting?.reason;
+  // The bootstrap says why it ended, and a container that is started again keeps it.
+  const said = containerStatuses.map(({ state, lastState }) => (state?.terminated ?? lastState?.terminated)?.message);
+  const why = said
+    .find((message) => message)
+    ?.trim()
+    .slice(0, 500);
+  return `pod ${pod.metadata?.name ?? ''} is ${phase}${waiting ? ` (${waiting})` : ''}${why ? `: ${why}` : ''}`;
 }
 
 async function podsOf({ connection, namespace }: BootstrapContext): Promise<V1Pod[]> {
