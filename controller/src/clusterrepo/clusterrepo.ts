@@ -2,6 +2,7 @@
 // `git push` may use it at the same time; with `remote` it is a copy of one process, and the git host's branches are the ones that count.
 
 import type { Clock } from '../domain/clock.ts';
+import type { ServerConfig } from '../domain/config.ts';
 import type { ClusterRepo, MainTree, RemoteHealth, Rerendered, TreeRenderer } from '../domain/ports.ts';
 import type { Author } from './commitobject.ts';
 import { type Connection, connectRemote } from './connect.ts';
@@ -56,6 +57,8 @@ export interface OpenClusterRepo extends ClusterRepo {
    * newest commit alone has changed.
    */
   movedFolders(from: string | undefined, to: string): Promise<string[]>;
+  /** Files of servers on `main`, in one commit. Rejects with E-CONFIG when one is there and says something else, else like a commit. */
+  addServers(servers: readonly ServerConfig[]): Promise<string>;
   /** Whether the remote answers and may be written; undefined without one. */
   health(): RemoteHealth | undefined;
   /** Look at the remote now; rejects with E-GIT-REPOSITORY when it does not answer. Nothing to do without a remote. */
@@ -123,6 +126,7 @@ export async function openClusterRepo(options: ClusterRepoOptions): Promise<Open
     readMain: main.read,
     readLastGoodMain: main.readLastGood,
     writeServer: main.writeServer,
+    addServers: main.addServers,
     removeServer: main.removeServer,
     readLive: live.read,
     commitLive: live.commit,

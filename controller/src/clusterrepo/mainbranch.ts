@@ -8,7 +8,7 @@ import { isServerName } from '../domain/ids.ts';
 import { serversNamed } from '../domain/policy.ts';
 import type { MainTree, StrategyFile } from '../domain/ports.ts';
 import { createConfigReader, isServerFile, minerFile, serversFolder } from './configfolder.ts';
-import { makeObject } from './objects.ts';
+import { makeObject, type NewObject } from './objects.ts';
 import { formatField } from './problems.ts';
 import type { Repository } from './repository.ts';
 import { demandServer, serverFileText } from './serverfile.ts';
@@ -21,6 +21,8 @@ export interface MainBranch {
   /** The tree of a certain commit. */
   readAt(commit: string): Promise<MainTree>;
   writeServer(server: ServerConfig): Promise<string>;
+  /** One commit for all. Rejects with E-CONFIG when the file of one is there and says something else. */
+  addServers(servers: readonly ServerConfig[]): Promise<string>;
   /** Rejects with E-CONFIG while the policy names the server. */
   removeServer(name: string): Promise<string>;
 }
@@ -31,9 +33,8 @@ const attempts = 5;
 const searchedCommits = 200;
 
 interface Change {
-  path: string;
-  /** New content; undefined removes the file. */
-  text: string | undefined;
+  /** New content by path; undefined removes the file. */
+  files: ReadonlyMap<string, string | undefined>;
   message: string;
 }
 
@@ -87,10 +88,15 @@ export function openMainBranch(repository: Repository, clock: Clock): MainBranch
     for (let attempt = 1; ; attempt++) {
       const base = await repository.head('main');
       const wanted = await make(base);
-      if (!wanted) return base;
-      const { path, text, message } = wanted;
-      const blobs = text === undefined ? [] : [makeObject('blob', Buffer.from(text))];
-      const changes = new Map([[path, blobs[0]?.oid]]);
+      if (!wanted || wanted.files.size === 0) return base;
+      const { files, message } = wanted;
+      const blobs: NewObject[] = [];
+      const changes = new Map<string, string | undefined>();
+      for (const [path, text] of files) {
+        const blob = text === undefined ? undefined : makeObject('blob', Buffer.from(text));
+        if (blob) blobs.push(blob);
+        changes.set(path, blob?.oid);
+      }
       try {
         return await repository.commit({ branch: 'main', base, changes, blobs, message, at: clock.now() });
       } catch (error) {
@@ -129,7 +135,22 @@ export function openMainBranch(repository: Repository, clock: Clock): MainBranch
         const existing = await textAt(commit, path);
         const text = serverFileText(existing, server, path);
         const message = `${existing === undefined ? 'Add' : 'Change'} server ${server.name}\n`;
-        return text === undefined ? undefined : { path, text, message };
+        return text === undefined ? undefined : { files: new Map([[path, text]]), message };
+      });
+    },
+    addServers(servers) {
+      const named = new Map(servers.map((server) => [`${serversFolder}/${demandServer(server).name}.yaml`, server]));
+      return change(async (commit) => {
+        const files = new Map<string, string>();
+        for (const [path, server] of named) {
+          const existing = await textAt(commit, path);
+          const text = serverFileText(existing, server, path);
+          if (text === undefined) continue;
+          if (existing !== undefined)
+            throw new MinerError('E-CONFIG', `${path} is on main and says something else; nothing was added`);
+          files.set(path, text);
+        }
+        return { files, message: `Add ${files.size} server${files.size === 1 ? '' : 's'}\n` };
       });
     },
     removeServer(name) {
@@ -139,7 +160,7 @@ export function openMainBranch(repository: Repository, clock: Clock): MainBranch
       return change(async (commit) => {
         if ((await textAt(commit, path)) === undefined) return undefined;
         await demandUnnamed(commit, name);
-        return { path, text: undefined, message: `Remove server ${name}\n` };
+        return { files: new Map([[path, undefined]]), message: `Remove server ${name}\n` };
       });
     },
   };

@@ -6,8 +6,10 @@ import { fileURLToPath } from 'node:url';
 import postgres from 'postgres';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
+import { startGitHost } from '../../test/githttp.ts';
 import { startPostgres, type TestPostgres } from '../../test/postgres.ts';
 import { serverFileText } from '../clusterrepo/serverfile.ts';
+import { git } from '../clusterrepo/testing/testrepo.ts';
 import { rejection } from '../store/contract/world.ts';
 import { openStore } from '../store/open.ts';
 import { makeUpstream, secrets } from '../store/upstream/fixture.ts';
@@ -104,6 +106,51 @@ test('a file that a person wrote is not written over, and then nothing else is w
     assert.equal(readdirSync(join(dir, 'servers')), ['gpu-2.yaml']);
     assert.equal(await tablesOf(to), []);
   });
+});
+
+test('with a git host the files are pushed to its main in one commit, and not over those of a person', async () => {
+  const host = await startGitHost();
+  const credential = join(folder, 'credential');
+  writeFileSync(credential, `${host.credential}\n`);
+  const values = { ...base, from: from(), 'git-url': host.url, 'git-credential-file': credential };
+  const lines: string[] = [];
+  try {
+    await withTarget(async (to) => {
+      await importUpstream({ ...values, to, 'dry-run': true }, {}, now, () => undefined);
+      assert.is(git(host.gitdir, 'rev-list', '--count', 'main'), '1', 'the template alone');
+      await importUpstream({ ...values, to }, {}, now, (line) => lines.push(line));
+    });
+    assert.match(
+      lines.join('\n'),
+      /^Written: the rows, and 2 files under servers\/ on branch main of the git host\.$/m,
+    );
+    assert.is(git(host.gitdir, 'log', '-1', '--format=%s', 'main'), 'Add 2 servers');
+    assert.match(git(host.gitdir, 'ls-tree', '--name-only', 'main', 'servers/'), /gpu-1\.yaml\nservers\/gpu-2\.yaml/);
+    await withTarget(async (to) => {
+      await importUpstream({ ...values, to }, {}, now, () => undefined);
+      assert.is(git(host.gitdir, 'rev-list', '--count', 'main'), '2', 'what is there already is kept');
+    });
+    const person = join(folder, 'person');
+    git(folder, 'clone', '--quiet', '--branch', 'main', host.gitdir, person);
+    const file = join(person, 'servers', 'gpu-1.yaml');
+    writeFileSync(file, readFileSync(file, 'utf8').replace(/hourlyCost: \S+/, 'hourlyCost: 77'));
+    git(person, 'commit', '--quiet', '--all', '--message', 'dearer');
+    git(person, 'push', '--quiet', 'origin', 'main');
+    await withTarget(async (to) => {
+      const error = await rejection(importUpstream({ ...values, to }, {}, now, () => undefined));
+      assert.match(error.message, 'servers/gpu-1.yaml is on main and says something else; nothing was added');
+      assert.equal(await tablesOf(to), []);
+    });
+  } finally {
+    await host.stop();
+  }
+});
+
+test('a folder and a git host together are refused, and so is neither', async () => {
+  for (const values of [{}, { 'config-dir': folder, 'git-url': 'http://127.0.0.1:1/x.git' }]) {
+    const run = importUpstream({ ...base, ...values, from: from(), to: from() }, {}, now, () => undefined);
+    assert.match((await rejection(run)).message, 'either --config-dir or --git-url');
+  }
 });
 
 test('a database URL that is missing is named', async () => {

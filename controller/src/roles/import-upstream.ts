@@ -1,21 +1,13 @@
 // Takes over a running upstream miner: its database becomes ours, and its servers become files for branch main. Runs once, to its end.
 
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import { serverFileText } from '../clusterrepo/serverfile.ts';
-import { MinerError, messageOf } from '../domain/errors.ts';
+import { MinerError } from '../domain/errors.ts';
 import { type Import, translate } from '../store/upstream/import.ts';
 import { readUpstream } from '../store/upstream/source.ts';
 import { demandEmptyTarget, writeImport } from '../store/upstream/target.ts';
 import { databaseUrl } from '../store/url.ts';
+import { gitHelp, gitOptions, readGitOptions } from './gitoptions.ts';
+import { inFolder, onHost } from './importplace.ts';
 import { type OptionValues, optional, type Role, required, wholeNumber } from './role.ts';
-
-interface File {
-  path: string;
-  text: string;
-  /** It was there already, with the same text. */
-  kept: boolean;
-}
 
 /** Rows listed for one reason. */
 const shownOfEach = 50;
@@ -27,9 +19,12 @@ export const role: Role = {
   --from-file FILE   file that holds that URL; also: environment variable UPSTREAM_POSTGRESQL
   --to URL           our database; must be empty
   --to-file FILE     file that holds that URL; also: environment variable POSTGRESQL
-  --config-dir DIR   work tree of branch main; servers/<name>.yaml are written there, commit them before the miner starts
+  --config-dir DIR   work tree of branch main; servers/<name>.yaml are written there, commit them before the miner starts.
+                     Or --git-url: they are pushed to main in one commit
   --disk-gb N        disk of each server for chutes, in GB: the source does not know it; default 1000
   --dry-run          say what would be taken and what not, and write nothing
+
+${gitHelp}
 
 A URL on the command line can be read by everybody on the machine: give one with a password as a file or variable.`,
   options: {
@@ -40,6 +35,7 @@ A URL on the command line can be read by everybody on the machine: give one with
     'config-dir': { type: 'string' },
     'disk-gb': { type: 'string', default: '1000' },
     'dry-run': { type: 'boolean', default: false },
+    ...gitOptions,
   },
   start: async (values) => {
     await importUpstream(values, process.env, Date.now(), console.log);
@@ -54,40 +50,6 @@ function urlOf(values: OptionValues, name: string, variable: string, env: NodeJS
   return url;
 }
 
-/** A file with another text is a person's: nothing is written over it. */
-async function filesOf(dir: string, { configs }: Import): Promise<File[]> {
-  const files: File[] = [];
-  for (const config of configs) {
-    const path = join(dir, 'servers', `${config.name}.yaml`);
-    const text = serverFileText(undefined, config, path) ?? '';
-    const existing = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-      if (error.code === 'ENOENT') return undefined;
-      throw new MinerError('E-USAGE', `${path} cannot be read: ${error.message}`);
-    });
-    if (existing !== undefined && existing !== text)
-      throw new MinerError(
-        'E-USAGE',
-        `${path} is there already and says something else; move it away. Nothing was written`,
-      );
-    files.push({ path, text, kept: existing !== undefined });
-  }
-  return files;
-}
-
-/** Adds to `written` what it made. */
-async function writeFiles(dir: string, files: readonly File[], written: string[]): Promise<void> {
-  try {
-    await mkdir(join(dir, 'servers'), { recursive: true });
-    for (const { path, text, kept } of files) {
-      if (kept) continue;
-      await writeFile(path, text, { flag: 'wx' });
-      written.push(path);
-    }
-  } catch (error) {
-    throw new MinerError('E-USAGE', `the files of the servers cannot be written: ${messageOf(error)}`);
-  }
-}
-
 /** Reads, checks everything that can be checked, writes rows and files together or neither. `print` gets one line at a time. */
 export async function importUpstream(
   values: OptionValues,
@@ -95,28 +57,31 @@ export async function importUpstream(
   now: number,
   print: (line: string) => void,
 ): Promise<void> {
-  const dir = required(values, 'config-dir');
+  const git = await readGitOptions(values);
+  if ((git.remote === undefined) === (optional(values, 'config-dir') === undefined))
+    throw new MinerError('E-USAGE', 'either --config-dir or --git-url says where the files of servers go');
   const diskGb = wholeNumber(values, 'disk-gb');
   const from = urlOf(values, 'from', 'UPSTREAM_POSTGRESQL', env);
   const to = urlOf(values, 'to', 'POSTGRESQL', env);
   const found = translate(await readUpstream(from), { diskGb, now });
   await demandEmptyTarget(to);
-  const files = await filesOf(dir, found);
-  for (const line of report(found, diskGb)) print(line);
-  if (values['dry-run'] === true) {
-    print('Dry run: nothing was written.');
-    return;
-  }
-  const written: string[] = [];
+  const place = git.remote
+    ? await onHost(git, found.configs)
+    : await inFolder(required(values, 'config-dir'), found.configs);
   try {
-    await writeImport(to, found, () => writeFiles(dir, files, written));
-  } catch (error) {
-    for (const path of written) await rm(path, { force: true });
-    throw error;
+    for (const line of report(found, diskGb)) print(line);
+    if (values['dry-run'] === true) {
+      print('Dry run: nothing was written.');
+      return;
+    }
+    await writeImport(to, found, place.write).catch(async (error: unknown) => {
+      await place.undo();
+      throw error;
+    });
+    print(`Written: the rows, and ${place.written}`);
+  } finally {
+    await place.close();
   }
-  print(
-    `Written: the rows, and ${files.length} files under ${join(dir, 'servers')}. Commit them to main before the miner starts.`,
-  );
 }
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string[] {
