@@ -190,6 +190,8 @@ export async function startMiner(fleet: Fleet): Promise<Miner> {
         args: [`--host=${server.ip}`, '--port=32000'],
       });
       agents.set(name, agent);
+      const url = `http://${server.ip}:32000/ping`;
+      await waitFor(`the agent of ${name} answers`, async () => (await fetch(url)).ok, { of: agent });
       return agent;
     },
     async stop() {

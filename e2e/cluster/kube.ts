@@ -107,24 +107,29 @@ export function openKube(kubeconfigFile: string): Kube {
     await config.applyToHTTPSOptions(options);
     const { ca, cert, key } = options;
     const headers: Record<string, string> = { accept: 'application/json' };
-    if (body) headers['content-type'] = type;
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    if (text !== undefined) {
+      headers['content-type'] = type;
+      // With DELETE it is not set by itself, and the body would be taken for the next request.
+      headers['content-length'] = String(Buffer.byteLength(text));
+    }
     const sent = { ...options, ca, cert, key, agent, headers: { ...options.headers, ...headers } } as RequestOptions;
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     request(server + path, sent, (answer) => {
-      let text = '';
+      let said = '';
       answer.setEncoding('utf8');
       answer.on('data', (chunk: string) => {
-        text += chunk;
+        said += chunk;
       });
       answer.on('error', reject);
       answer.on('end', () => {
         const status = answer.statusCode ?? 0;
-        if (status >= 200 && status < 300) return resolve(text);
-        reject(new KubeError(status, `${method} ${path}: HTTP ${status} ${messageIn(text)}`));
+        if (status >= 200 && status < 300) return resolve(said);
+        reject(new KubeError(status, `${method} ${path}: HTTP ${status} ${messageIn(said)}`));
       });
     })
       .on('error', reject)
-      .end(body && JSON.stringify(body));
+      .end(text);
     return promise;
   }
 

@@ -28,6 +28,8 @@ export function disturbing(test: Suite): void {
     const { plane } = scene.fleet.server(deployment.server);
     const options = { propagationPolicy: 'Foreground' };
     await plane.kube.delete('batch/v1/jobs', `chute-${deployment.deploymentId}`, 'chutes', options);
+    // The validator notices, as it does when an instance does not answer any more.
+    scene.fleet.validator.instanceLost(deployment.instanceId ?? '');
     // The spent token cannot come back: another deployment takes its place, with one of its own.
     const next = await until('another deployment of the chute is active', async () => {
       const active = await deploymentsOf(scene, deployment.chuteId, 'active');
