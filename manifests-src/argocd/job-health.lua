@@ -36,9 +36,6 @@ for _, condition in ipairs(status.conditions or {}) do
     end
   end
 end
-if metadata.deletionTimestamp ~= nil then
-  return health("Progressing", "draining: its pod gets the time to end")
-end
 if spec.suspend == true then
   return health("Suspended", "suspended by hand: it has no pod")
 end

@@ -1,6 +1,5 @@
 -- Health of a pod. Argo CD's own check calls the pod of a Job that runs on and on "progressing" for ever.
 local status = obj.status or {}
-local metadata = obj.metadata or {}
 
 -- What waits for one of these does not start without somebody's help.
 local stuck = {
@@ -44,9 +43,6 @@ if status.phase == "Failed" then
     end
   end
   return { status = "Degraded", message = told("failed: " .. (status.reason or "no reason given"), status.message) }
-end
-if metadata.deletionTimestamp ~= nil then
-  return { status = "Progressing", message = "draining" }
 end
 for _, one in ipairs(containers()) do
   local waiting = (one.state or {}).waiting

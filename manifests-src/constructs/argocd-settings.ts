@@ -12,6 +12,13 @@ import { inWave } from './waves.ts';
 const lua = (name: string): string => readFileSync(new URL(`../argocd/${name}.lua`, import.meta.url), 'utf8');
 const jobHealthTemplate = lua('job-health');
 const podHealth = lua('pod-health');
+/** Restart and nothing else: two pods of one part, or none, is what nobody may ask for with a button. */
+const restartOnly = toYaml([
+  {
+    'discovery.lua': 'return { restart = {} }',
+    definitions: [{ name: 'restart', 'action.lua': lua('restart') }],
+  },
+]);
 
 /** Lua that Argo CD judges a Job with. */
 export function jobHealth({ argocd }: MinerConfig): string {
@@ -40,6 +47,8 @@ export function behaviour(scope: Construct, config: MinerConfig): void {
   }));
   settingsMap(scope, config, 'argocd-cm', {
     'application.resourceTrackingMethod': 'annotation',
+    'resource.customizations.actions.apps_DaemonSet': restartOnly,
+    'resource.customizations.actions.apps_Deployment': restartOnly,
     // No action on a Job: suspended, ended or started again it would run without the launch token, which is spent by then.
     'resource.customizations.actions.batch_Job': toYaml([{ 'discovery.lua': 'return {}', definitions: [] }]),
     'resource.customizations.health.Pod': podHealth,
