@@ -139,7 +139,9 @@ test('with a git host the files are pushed to its main in one commit, and not ov
     await withTarget(async (to) => {
       const error = await rejection(importUpstream({ ...values, to }, {}, now, () => undefined));
       assert.match(error.message, 'servers/gpu-1.yaml is on main and says something else; nothing was added');
-      assert.equal(await tablesOf(to), []);
+      const store = await openStore({ url: to });
+      assert.equal(await store.servers(), []);
+      await store.close();
     });
   } finally {
     await host.stop();
