@@ -33,6 +33,7 @@ const watched: typeof product = Object.assign(
         await test(scene);
       } catch (error) {
         failed = true;
+        console.error(error);
         throw error;
       } finally {
         console.log(`  ${((performance.now() - startedAt) / 1000).toFixed(1)} s  ${name}`);

@@ -22,41 +22,32 @@ import {
 import { activeOn, lastMessage, launches, nameOf, writeServer } from '../words.ts';
 
 export function disturbing(test: Suite): void {
-  test('a Job that somebody deletes by hand costs one launch token at most, and the chute runs again', async (scene) => {
+  test('a Job that somebody deletes by hand takes its deployment with it, and spends no further launch token', async (scene) => {
     const deployment = await activeOn(scene, nameOf(scene, 0));
+    const { chuteId, deploymentId } = deployment;
+    satisfied(scene, chuteId);
     const before = launches(scene);
     const { plane } = scene.fleet.server(deployment.server);
     const options = { propagationPolicy: 'Foreground' };
-    await plane.kube.delete('batch/v1/jobs', `chute-${deployment.deploymentId}`, 'chutes', options);
-    // The validator notices, as it does when an instance does not answer any more.
-    scene.fleet.validator.instanceLost(deployment.instanceId ?? '');
-    // The spent token cannot come back: another deployment takes its place, with one of its own.
-    const next = await until('another deployment of the chute is active', async () => {
-      const active = await deploymentsOf(scene, deployment.chuteId, 'active');
-      return active.find(({ deploymentId }) => deploymentId !== deployment.deploymentId);
-    });
-    await until(
-      'the old one has left git',
-      () => !filesOnLive(scene).some((path) => path.includes(deployment.deploymentId)),
-    );
-    assert.ok(launches(scene) - before <= 1, `${launches(scene) - before} tokens`);
-    assert.is((await podsOf(scene, next)).length, 1);
-    satisfied(scene, deployment.chuteId);
+    await plane.kube.delete('batch/v1/jobs', `chute-${deploymentId}`, 'chutes', options);
+    // Argo CD makes the Job again, and its token is spent: nothing may wait for it for ever.
+    await until('the deployment has left git', () => !filesOnLive(scene).some((path) => path.includes(deploymentId)));
+    await until('the Job is gone for good', async () => (await jobOf(scene, deployment)) === undefined);
+    assert.is(launches(scene), before);
   });
 
-  test('a failed Job is not made again for ever: it leaves git, and its successor has another name', async (scene) => {
+  test('a failed Job is not made again for ever: it leaves git, and Argo CD takes it away', async (scene) => {
     const server = nameOf(scene, 0);
     const { chuteId } = coldChute(scene, server);
     scene.fleet.ledger.failLaunches({ chuteId }, 1, 1);
     want(scene, chuteId, 1);
-    const [active] = await untilActive(scene, chuteId);
-    const rows = await deploymentsOf(scene, chuteId);
-    const failed = rows.find(({ deploymentId }) => deploymentId !== active?.deploymentId);
-    assert.ok(failed, 'the first one is known');
-    assert.match(lastMessage(scene, failed.deploymentId), /Reason: pod-failed/);
-    await until('the failed Job is gone', async () => (await jobOf(scene, failed)) === undefined);
-    assert.is(Object.keys(scene.fleet.ledger.launches()).filter((id) => id === failed.deploymentId).length, 1);
+    const failed = await until('it has failed and left git', async () => {
+      const [row] = await deploymentsOf(scene, chuteId);
+      return row && /Reason: pod-failed/.test(lastMessage(scene, row.deploymentId)) && row;
+    });
     satisfied(scene, chuteId);
+    await until('the failed Job is gone', async () => (await jobOf(scene, failed)) === undefined);
+    assert.equal(await podsOf(scene, failed), []);
   });
 
   test('a deploy that a person reverts on live goes, and does not come back to that server', async (scene) => {

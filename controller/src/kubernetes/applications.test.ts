@@ -42,7 +42,7 @@ test('each Application gets the annotation, and nothing else is written', async 
     async ({ applications, calls, warnings }) => {
       applications.refresh(['chutes-gpu-1', 'control']);
       await applications.settled();
-      const body = '{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"normal"}}}';
+      const body = '{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"hard"}}}';
       const path = '/apis/argoproj.io/v1alpha1/namespaces/argo/applications';
       assert.equal(calls.sort(), [
         `PATCH ${path}/chutes-gpu-1 application/merge-patch+json ${body}`,

@@ -23,7 +23,11 @@ export interface Applications {
 
 const atOnce = 8;
 const timeoutMs = 10_000;
-const body = JSON.stringify({ metadata: { annotations: { 'argocd.argoproj.io/refresh': 'normal' } } });
+/**
+ * `hard`, because Argo CD asks git which files a commit touches, and git takes a file that goes on one server and one like it that comes on
+ * another for a rename and names the new one only: with `normal` the first server's Application would keep its old manifests.
+ */
+const body = JSON.stringify({ metadata: { annotations: { 'argocd.argoproj.io/refresh': 'hard' } } });
 
 export function openApplications({ config, namespace, log }: ApplicationsOptions): Applications {
   const server = config.getCurrentCluster()?.server ?? '';

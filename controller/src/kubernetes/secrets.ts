@@ -64,5 +64,6 @@ export async function launchSecrets(connection: Connection, namespace: string): 
       setHeaderOptions('Accept', metadataOnly),
     ),
   );
-  return list.items.flatMap(({ metadata }) => metadata?.labels?.['chutes/deployment-id'] ?? []).sort();
+  // An empty list of metadata alone comes as null.
+  return (list.items ?? []).flatMap(({ metadata }) => metadata?.labels?.['chutes/deployment-id'] ?? []).sort();
 }
