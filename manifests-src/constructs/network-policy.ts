@@ -7,7 +7,7 @@ import { inWave } from './waves.ts';
 
 const { IntOrString } = k8s;
 
-export const privateNetworks = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', '100.64.0.0/10'];
+const privateNetworks = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '169.254.0.0/16', '100.64.0.0/10'];
 
 export type Port = number | readonly [first: number, last: number];
 

@@ -14,7 +14,7 @@ import {
   systemNamespace as namespace,
   namespaceSelector,
 } from './names.ts';
-import { Policy, privateNetworks, tcp, toAnywhere, toDns } from './network-policy.ts';
+import { Policy, tcp, toAnywhere, toDns } from './network-policy.ts';
 import { criticalPriority } from './priority.ts';
 import { hotkeyFile, scraped } from './program.ts';
 import { PartService } from './service.ts';
@@ -35,12 +35,13 @@ export const registryGrants: readonly Grant[] = [
 ];
 
 function nginxConf({ validators, registry }: MinerConfig): string {
-  const { resolvers, keepConnections, workerProcesses, workerConnections, keepaliveSeconds } = registry;
+  const { resolvers, podNetworks, keepConnections, workerProcesses, workerConnections, keepaliveSeconds } = registry;
   return registryProxyConfig({
     validators,
     listenPort: proxyPort,
     authPort,
     runDir: writable,
+    allowFrom: podNetworks,
     resolvers,
     upstream: keepConnections ? 'kept' : 'single',
     workerProcesses,
@@ -137,8 +138,8 @@ export class RegistryProxy extends Construct {
       namespace,
       selector: { matchLabels: labels },
       ingress: [
-        // Pulls come from the node itself; the node port may be open to the world.
-        { from: privateNetworks.map((cidr) => ({ ipBlock: { cidr } })), ports: tcp(proxyPort) },
+        // Pulls come from the node itself; the node port may be open to the neighbours and to the world.
+        { from: registry.podNetworks.map((cidr) => ({ ipBlock: { cidr } })), ports: tcp(proxyPort) },
         { from: [{ namespaceSelector: namespaceSelector(monitoringNamespace) }], ports: tcp(statusPort) },
       ],
       egress: [toDns, toAnywhere(...registryPorts(config))],

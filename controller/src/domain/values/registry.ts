@@ -16,6 +16,13 @@ export const registryValues = z
     port: nodePort(30500).describe(
       "Node port of the registry proxy on every GPU server; the mirror in the server's registries.yaml must name the same.",
     ),
+    podNetworks: z
+      .array(z.string().regex(/^\d{1,3}(\.\d{1,3}){3}\/\d{1,2}$/, 'must be a network such as 10.42.0.0/16'))
+      .min(1)
+      .default(['10.42.0.0/16'])
+      .describe(
+        "Networks of the pods of the GPU servers (cluster-cidr of k3s). A server's own pulls come from its address in there; whoever else asks its proxy gets nothing.",
+      ),
     resources: resources({ cpu: '500m', memory: '512Mi' }, { cpu: '500m', memory: '512Mi' }).describe(
       'CPU and memory of nginx.',
     ),

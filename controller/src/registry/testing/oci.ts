@@ -9,13 +9,14 @@ export interface OciRegistry extends RunningProcess<string> {
   url: string;
 }
 
-export async function startOciRegistry(dir: string): Promise<OciRegistry> {
+/** On a free port of `host`. */
+export async function startOciRegistry(dir: string, host = '127.0.0.1'): Promise<OciRegistry> {
   mkdirSync(dir, { recursive: true });
   const config = {
     version: '0.1',
     log: { level: 'info', formatter: 'text' },
     storage: { filesystem: { rootdirectory: `${dir}/data` } },
-    http: { addr: '127.0.0.1:0' },
+    http: { addr: `${host}:0` },
   };
   writeFileSync(`${dir}/config.yml`, JSON.stringify(config));
   const args = ['serve', `${dir}/config.yml`];
@@ -52,6 +53,33 @@ async function pushBlob(url: string, repository: string, bytes: Buffer): Promise
   await expectStatus('blob', 201, await fetch(target, { method: 'PUT', headers, body: new Uint8Array(bytes) }));
 }
 
+/** Resolves with what was put under the tag. `settings` is what a container starts with, `layers` are tar files, the lowest first. */
+export async function putImage(
+  url: string,
+  repository: string,
+  tag: string,
+  layers: readonly Buffer[],
+  settings: object = {},
+): Promise<{ manifest: Buffer; config: Buffer }> {
+  const rootfs = { type: 'layers', diff_ids: layers.map(digestOf) };
+  const config = Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', config: settings, rootfs }));
+  const entry = (mediaType: string, bytes: Buffer) => ({ mediaType, digest: digestOf(bytes), size: bytes.length });
+  const manifest = Buffer.from(
+    JSON.stringify({
+      schemaVersion: 2,
+      mediaType: manifestType,
+      config: entry('application/vnd.oci.image.config.v1+json', config),
+      layers: layers.map((layer) => entry('application/vnd.oci.image.layer.v1.tar', layer)),
+    }),
+  );
+  for (const bytes of [...layers, config]) await pushBlob(url, repository, bytes);
+  const headers = { 'content-type': manifestType };
+  const target = `${url}/v2/${repository}/manifests/${tag}`;
+  const put = fetch(target, { method: 'PUT', headers, body: new Uint8Array(manifest) });
+  await expectStatus('manifest', 201, await put);
+  return { manifest, config };
+}
+
 /** An image of one layer of random bytes. */
 export async function pushImage(
   url: string,
@@ -60,24 +88,5 @@ export async function pushImage(
   layerBytes: number,
 ): Promise<PushedImage> {
   const layer = randomBytes(layerBytes);
-  const rootfs = { type: 'layers', diff_ids: [digestOf(layer)] };
-  const config = Buffer.from(JSON.stringify({ architecture: 'amd64', os: 'linux', config: {}, rootfs }));
-  const entry = (mediaType: string, bytes: Buffer) => ({ mediaType, digest: digestOf(bytes), size: bytes.length });
-  const manifest = Buffer.from(
-    JSON.stringify({
-      schemaVersion: 2,
-      mediaType: manifestType,
-      config: entry('application/vnd.oci.image.config.v1+json', config),
-      layers: [entry('application/vnd.oci.image.layer.v1.tar', layer)],
-    }),
-  );
-  for (const bytes of [layer, config]) await pushBlob(url, repository, bytes);
-  const headers = { 'content-type': manifestType };
-  const put = fetch(`${url}/v2/${repository}/manifests/${tag}`, {
-    method: 'PUT',
-    headers,
-    body: new Uint8Array(manifest),
-  });
-  await expectStatus('manifest', 201, await put);
-  return { manifest, config, layer };
+  return { ...(await putImage(url, repository, tag, [layer])), layer };
 }

@@ -59,10 +59,11 @@ export async function startValidatorRegistry(
   name: string,
   miner: string,
   backend: string,
+  host = '127.0.0.1',
 ): Promise<ValidatorRegistry> {
   mkdirSync(dir, { recursive: true });
   const ca = join(dir, `${name}.pem`);
-  const args = [program, '--name', name, '--miner', miner, '--backend', backend, '--ca', ca];
+  const args = [program, '--name', name, '--miner', miner, '--backend', backend, '--ca', ca, '--host', host];
   const front: RunningProcess<string> = await startProcess(
     python(),
     args,

@@ -102,6 +102,7 @@ def handler(arguments):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--name", required=True, help="host name of the certificate")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--miner", required=True, help="registered hotkey (ss58)")
     parser.add_argument("--backend", required=True, help="host:port of the plain registry")
     parser.add_argument("--ca", required=True, help="where to write the certificate authority (PEM)")
@@ -113,7 +114,7 @@ def main():
     authority.issue_cert(arguments.name).configure_cert(context)
     context.sni_callback = lambda connection, name, _: setattr(connection, "sni", name)
 
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler(arguments))
+    server = http.server.ThreadingHTTPServer((arguments.host, 0), handler(arguments))
     server.daemon_threads = True
     # The handshake belongs to the connection's own thread.
     server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
