@@ -1,4 +1,5 @@
 // `npm run e2e [-- PART …]`: builds what is missing, runs every *.e2e.ts whose path has one of the parts, and closes with `N passed, N failed`.
+// Those in `node/`, which need root and more programs, are `npm run e2e:node`, with the option --node.
 // What a file prints is shown as it comes; E2E_KEEP=1 keeps the logs of all processes also when nothing failed.
 
 import { spawn } from 'node:child_process';
@@ -36,11 +37,13 @@ function runFile(file: string): Promise<Counts> {
   });
 }
 
-const parts = process.argv.slice(2);
+const onNode = process.argv[2] === '--node';
+const parts = process.argv.slice(onNode ? 3 : 2);
 const files = globSync('**/*.e2e.ts', { cwd: folder })
+  .filter((file) => file.startsWith('node/') === onNode)
   .filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
   .sort();
-await ensureTools({ tell: console.log });
+await ensureTools({ node: onNode, tell: console.log });
 const sum: Counts = { passed: 0, failed: 0 };
 for (const file of files) {
   console.log(`${file} …`);

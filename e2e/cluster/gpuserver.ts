@@ -2,11 +2,11 @@
 // simulator's kubelet, which claims, proves and activates as the real ones do, and answers at their node ports.
 
 import type { Clock } from '@miner/controller/domain/clock.ts';
+import { pacedRefc1 } from '@miner/simulator/cluster/bootstrap.ts';
 import { inspectPod, type Rules } from '@miner/simulator/cluster/honesty.ts';
 import { createKubelet } from '@miner/simulator/cluster/kubelet.ts';
 import { defaultModelSize, type ModelSize } from '@miner/simulator/cluster/launch-times.ts';
 import { createMember, type Member } from '@miner/simulator/cluster/member.ts';
-import { pacedRefc1 } from '@miner/simulator/cluster/bootstrap.ts';
 import { createNodePorts } from '@miner/simulator/cluster/nodeports.ts';
 import type { Ledger } from '@miner/simulator/cluster/record.ts';
 import type { SimulatedServer } from '@miner/simulator/cluster/servers.ts';

@@ -43,7 +43,10 @@ test('after the tests were killed no process, mount, network or rule is left, an
   });
   const before = traces();
   const child = await abandoned();
-  assert.ok(processes().some((line) => line.includes('containerd-shim')), 'a container ran');
+  assert.ok(
+    processes().some((line) => line.includes('containerd-shim')),
+    'a container ran',
+  );
   const ended = new Promise((resolve) => child.once('close', resolve));
   child.kill('SIGKILL');
   await ended;

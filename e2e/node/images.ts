@@ -43,7 +43,7 @@ export async function pushImages(options: ImageOptions): Promise<Images> {
   const read = (file: string) => readFileSync(file);
   const base = read(filesLayer(tar('base'), busyboxFiles(), ['tmp']));
   const node = read(filesLayer(tar('node'), programFiles(process.execPath, 'usr/local/bin/node')));
-  const app = read(programLayer(tar('app'), ['controller', 'simulator', 'e2e']));
+  const app = read(programLayer(tar('app'), ['controller', 'simulator', 'native/graval', 'e2e']));
   const gpus = read(filesLayer(tar('gpus'), { 'etc/gpus.json': { text: JSON.stringify(options.gpus) } }));
   const chute = read(
     filesLayer(tar('chute'), { 'usr/local/bin/chutes': { text: chutes }, 'usr/bin/curl': { text: curl } }),

@@ -2,7 +2,16 @@
 // that they import. Nothing is downloaded.
 
 import { execFileSync } from 'node:child_process';
-import { chmodSync, cpSync, mkdirSync, readFileSync, realpathSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -101,9 +110,22 @@ function packageFolders(workspaces: readonly string[]): string[] {
   return [...found];
 }
 
+/** What the workspaces are to each other. */
+function links(): string[] {
+  return readdirSync(join(root, 'node_modules/@miner')).map((name) => `node_modules/@miner/${name}`);
+}
+
 /** Our sources and the packages of these workspaces in `/app`. */
 export function programLayer(tar: string, workspaces: readonly string[]): string {
-  const ours = ['package.json', 'controller', 'manifests-src', 'simulator', 'e2e/node', 'e2e/package.json'];
+  const sources = [
+    'controller',
+    'manifests-src',
+    'simulator',
+    'native/graval/src',
+    'native/graval/package.json',
+    'e2e/node',
+  ];
+  const ours = ['package.json', 'e2e/package.json', ...sources, ...links()];
   const unneeded = ['*.test.ts', '*.d.ts', '*.d.cts', '*.d.mts', '*.map', '*.md', '.git*'].map(
     (one) => `--exclude=${one}`,
   );

@@ -1,6 +1,7 @@
 // One GPU server with a real kubelet: what the charts render really runs, pulls, is reached, is kept apart and cleans.
 
 import { randomUUID } from 'node:crypto';
+import { request } from 'node:http';
 import type { Chute } from '@miner/controller/domain/chute.ts';
 import { systemClock } from '@miner/controller/domain/clock.ts';
 import type { DeploymentSpec } from '@miner/controller/domain/deployment.ts';
@@ -8,6 +9,7 @@ import { mapPorts, podPorts } from '@miner/controller/domain/nodeport.ts';
 import type { Members } from '@miner/controller/domain/ports.ts';
 import type { Server } from '@miner/controller/domain/server.ts';
 import { openMembers } from '@miner/controller/kubernetes/members.ts';
+import { manifestType } from '@miner/controller/registry/testing/oci.ts';
 import { createSigner } from '@miner/controller/signing/sr25519.ts';
 import { createValidatorClient } from '@miner/controller/validator/client.ts';
 import { fetchKubeconfig } from '@miner/controller/verification/agent.ts';
@@ -102,14 +104,16 @@ async function readyPod(namespace: string, selector: string): Promise<Pod> {
 const logOf = (pod: string, container: string, namespace = 'chutes') =>
   kube().raw(`/api/v1/namespaces/${namespace}/pods/${pod}/log?container=${container}`);
 
-async function get(url: string, headers: Record<string, string> = {}): Promise<number | 'no answer'> {
-  try {
-    const answer = await fetch(url, { headers, redirect: 'manual', signal: AbortSignal.timeout(4_000) });
-    await answer.arrayBuffer();
-    return answer.status;
-  } catch {
-    return 'no answer';
-  }
+/** Status, or that there was none. Not by fetch, which decides about the header Host itself. */
+function get(url: string, headers: Record<string, string> = {}): Promise<number | 'no answer'> {
+  return new Promise((resolve) => {
+    const asking = request(url, { headers, agent: false, timeout: 4_000 }, (answer) => {
+      answer.resume();
+      resolve(answer.statusCode ?? 'no answer');
+    });
+    asking.on('timeout', () => asking.destroy()).on('error', () => resolve('no answer'));
+    asking.end();
+  });
 }
 
 const deploymentLabel = () => `chutes/deployment-id=${spec.deploymentId}`;
@@ -369,7 +373,10 @@ node(
 /** Status that a request to the proxy gets, from a process of the server itself. */
 async function pullStatus(path: string): Promise<number> {
   const url = `http://${scene.imageHost}:30500${path}`;
-  const text = await scene.machine.run('sh', ['-c', `busybox wget -S -O /dev/null '${url}' 2>&1 || true`]);
+  const text = await scene.machine.run('sh', [
+    '-c',
+    `busybox wget -S -O /dev/null --header 'Accept: ${manifestType}' '${url}' 2>&1 || true`,
+  ]);
   return Number(/HTTP\/1\.\d (\d{3})/.exec(text)?.[1]);
 }
 
@@ -384,7 +391,10 @@ node('the proxy serves nobody from another network, public or private, also wher
   const attempts = () =>
     Promise.all(
       [address, privateAddress].map((host) =>
-        get(`http://${host}:30500/v2/${repository}/manifests/${tag}`, { Host: `${scene.imageHost}:30500` }),
+        get(`http://${host}:30500/v2/${repository}/manifests/${tag}`, {
+          Host: `${scene.imageHost}:30500`,
+          Accept: manifestType,
+        }),
       ),
     );
   const before = scene.registry.requests().length;

@@ -25,8 +25,6 @@ export interface RealNode {
   readonly containerd: Process;
   readonly kubelet: Process;
   readonly kubeProxy: Process;
-  /** Name of the containers' runtime, as `ctr` wants it. */
-  readonly containerdSocket: string;
 }
 
 const runtime = { runtime_type: 'io.containerd.runc.v2' };
@@ -170,5 +168,5 @@ export async function startNode({ machine, tools, ...options }: NodeOptions): Pr
     return node?.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True');
   };
   await waitFor(`node ${name} is ready`, isReady, { timeoutMs: 120_000, everyMs: 250, of: running });
-  return { name, plane, containerd, kubelet: running, kubeProxy, containerdSocket: socket };
+  return { name, plane, containerd, kubelet: running, kubeProxy };
 }

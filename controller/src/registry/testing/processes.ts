@@ -25,7 +25,11 @@ export async function startProcess<T>(
   ready: (line: string) => T | undefined,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<RunningProcess<T>> {
-  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'], env });
+  // A test that is killed cannot end it; the kernel can.
+  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', command, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env,
+  });
   running.add(child);
   const lines: string[] = [];
   const { promise, resolve, reject } = Promise.withResolvers<T>();
