@@ -43,7 +43,8 @@ function run(command: string, args: readonly string[]): void {
 /** Not at once: what it calls may be served by this very process. */
 async function output(command: string, args: readonly string[], input: string): Promise<string> {
   const running = promisify(execFile)(command, args);
-  running.child.stdin?.end(input);
+  // What asks for no input may be gone before it is offered.
+  running.child.stdin?.on('error', () => undefined).end(input);
   return (await running).stdout;
 }
 
