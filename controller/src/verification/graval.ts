@@ -78,7 +78,7 @@ const advertise = advertisement('advertise', async (run) => {
   const { record, deps, validator } = run;
   const { serverId, name } = factOf(run, 'server');
   const nodes = nodeArgs(run, factOf(run, 'nodePort'));
-  const { taskId, seed } = await validator.advertiseNodes({ serverId, name }, nodes);
+  const { taskId, seed } = await validator().advertiseNodes({ serverId, name }, nodes);
   if (seed !== undefined) await deps.store.updateServer(record.name, { seed });
   await note(run, { taskId, waitingSince: deps.clock.now() });
 });
@@ -107,7 +107,7 @@ const verdict: Step = {
         throw new MinerError('E-VERIFICATION', `the validator gave no verdict within ${bootstrapTimeoutSeconds} s`);
       }
       try {
-        const answer = await validator.verificationStatus(taskId);
+        const answer = await validator().verificationStatus(taskId);
         failures = 0;
         if (answer.status === 'verified') return;
         if (answer.status === 'failed') {

@@ -105,7 +105,7 @@ export function advertisement(name: string, send: (run: Run) => Promise<void>): 
   async function forget(run: Run): Promise<void> {
     const { facts } = run.record;
     const gpuIds = [...(facts.formerGpuIds ?? []), ...(facts.server?.gpus.map(({ gpuId }) => gpuId) ?? [])];
-    await run.validator.forgetServer(factOf(run, 'server').serverId, [...new Set(gpuIds)]);
+    await run.validator().forgetServer(factOf(run, 'server').serverId, [...new Set(gpuIds)]);
   }
   return {
     name,

@@ -152,6 +152,7 @@ export function createNodes(deps: NodeDeps): Nodes {
     }
     await each('cluster', () => deps.members.remove(name));
     if (server) await each('row', () => deps.store.deleteServer(name));
+    await each('verification', () => deps.store.endVerification(name));
     log.info({ server: name, left }, 'server deleted');
     if (left.length > 0) {
       const message = `server ${name} was deleted, but not everywhere: ${left.join('; ')}`;

@@ -8,7 +8,8 @@ import type { NodeDeps, Progress } from './deps.ts';
 
 export interface Run {
   record: Verification;
-  validator: ValidatorClient;
+  /** Throws E-USAGE when it is not configured any more. */
+  validator(): ValidatorClient;
   deps: NodeDeps;
   progress: Progress;
   signal: AbortSignal;

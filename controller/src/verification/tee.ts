@@ -92,7 +92,7 @@ const devices: Step = {
 
 const advertise = advertisement('tee-advertise', async (run) => {
   const { serverId, name, ip } = factOf(run, 'server');
-  await run.validator.advertiseServer({ serverId, name, host: ip }, nodeArgs(run, attestationPort));
+  await run.validator().advertiseServer({ serverId, name, host: ip }, nodeArgs(run, attestationPort));
   await note(run, { taskId: 'attested' });
 });
 

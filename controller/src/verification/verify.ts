@@ -19,6 +19,10 @@ interface Work {
   signal: AbortSignal;
 }
 
+function runOf(work: Work): Run {
+  return { ...work, validator: () => validatorOf(work.record.request.validator, work.deps) };
+}
+
 function asMinerError(error: unknown): MinerError {
   if (error instanceof MinerError) return error;
   return new MinerError('E-VERIFICATION', `unexpected: ${messageOf(error)}`, { cause: error });
@@ -27,8 +31,8 @@ function asMinerError(error: unknown): MinerError {
 async function undo({ record, deps, progress }: Work): Promise<void> {
   const { name, kind } = record;
   // Undoing is not stopped by whoever stopped the work.
-  const run = { record, deps, progress, validator: validatorOf(record.request.validator, deps) };
-  const left = await undoSteps(stepsOf(record), { ...run, signal: new AbortController().signal });
+  const { signal } = new AbortController();
+  const left = await undoSteps(stepsOf(record), runOf({ record, deps, progress, signal }));
   if (kind === 'add') {
     await deps.members.remove(name).catch((error: unknown) => left.push(`forget the cluster: ${messageOf(error)}`));
   }
@@ -65,15 +69,15 @@ async function fail(work: Work, error: unknown): Promise<never> {
 
 /** Resolves when the GPUs are verified. When it rejects, what the record says was begun is undone. */
 export async function verify(work: Work): Promise<void> {
-  const { record, deps, progress, signal } = work;
+  const { record, deps, progress } = work;
   const { name, kind } = record;
   try {
-    const run: Run = { record, deps, progress, signal, validator: validatorOf(record.request.validator, deps) };
-    await runSteps(stepsOf(record), run);
-    await deps.store.endVerification(name);
+    await runSteps(stepsOf(record), runOf(work));
   } catch (error) {
     await fail(work, error);
   }
+  // What stays written down is done once more by the next process, to the same end.
+  await writeDown(work, () => deps.store.endVerification(name));
   const seconds = Math.round((deps.clock.now() - record.startedAt) / 1000);
   deps.log.info({ server: name, seconds }, kind === 'add' ? 'server added' : 'GPUs verified again');
   progress(`completed server bootstrapping in ${seconds} seconds!`);
