@@ -5,23 +5,10 @@ import { join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { git } from '../clusterrepo/testing/testrepo.ts';
-import { atGitHost, chuteOf, filesOn, type GitScene } from './testing/gitscene.ts';
+import { atGitHost, chuteOf, filesOn, type GitScene, idOf, rowOf, untilDeployed } from './testing/gitscene.ts';
 import { until } from './testing/scene.ts';
 
 const [first, second, third] = [chuteOf(1), chuteOf(2), chuteOf(3)];
-
-async function untilDeployed(scene: GitScene, count: number): Promise<string[]> {
-  await until(() => filesOn(scene.host).length === count || undefined, `${count} deployments on the host`, 60_000);
-  return filesOn(scene.host);
-}
-
-function idOf(path: string): string {
-  return path.split('/').at(-1)?.replace('.yaml', '') ?? '';
-}
-
-async function rowOf({ store }: GitScene, id: string) {
-  return (await store.lifecycles(0)).find(({ deploymentId }) => deploymentId === id);
-}
 
 function pushPolicy(scene: GitScene, policy: string): void {
   const person = scene.person('main');

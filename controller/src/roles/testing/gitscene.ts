@@ -21,6 +21,7 @@ import { readGitOptions } from '../gitoptions.ts';
 import { gitObstacle } from '../gitwatch.ts';
 import { openRepository } from '../repository.ts';
 import { healthy } from './healthy.ts';
+import { until } from './scene.ts';
 
 const serverNumbers = [1, 2];
 
@@ -53,6 +54,21 @@ export function chuteOf(n: number): Chute {
 /** Deployment files on the host's `live`. */
 export function filesOn({ gitdir }: Pick<TestGitHost, 'gitdir'>): string[] {
   return git(gitdir, 'ls-tree', '-r', '--name-only', 'live', 'chutes').split('\n').filter(Boolean);
+}
+
+/** Their paths. */
+export async function untilDeployed(scene: GitScene, count: number): Promise<string[]> {
+  await until(() => filesOn(scene.host).length === count || undefined, `${count} deployments on the host`, 60_000);
+  return filesOn(scene.host);
+}
+
+/** Deployment id of a path. */
+export function idOf(path: string): string {
+  return path.split('/').at(-1)?.replace('.yaml', '') ?? '';
+}
+
+export async function rowOf({ store }: GitScene, id: string) {
+  return (await store.lifecycles(0)).find(({ deploymentId }) => deploymentId === id);
 }
 
 /** Runs `work` on a fresh host and ends everything afterwards. */
