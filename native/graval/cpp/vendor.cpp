@@ -27,7 +27,8 @@ void open(const Napi::CallbackInfo& info) {
   const auto env = info.Env();
   if (loaded != nullptr) throw failure(env, "BAD_ABI", "a process holds one of the vendor's libraries only");
   const std::string path = info[0].As<Napi::String>();
-  loaded = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
+  // Node exports an OpenSSL of its own, which the library's ciphers would end up in and crash: its own dependencies come first.
+  loaded = dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL | RTLD_DEEPBIND);
   if (loaded == nullptr) throw failure(env, "NO_LIBRARY", dlerror());
 }
 
