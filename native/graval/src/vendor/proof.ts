@@ -1,5 +1,5 @@
-// The whole exchange with the vendor's libraries on pocl: a miner process proves, a validator process encrypts and checks. About a minute
-// of processor time; GRAVAL_PRODUCT=real takes CLBlast itself, which is bit for bit the same and much slower.
+// The whole exchange with the vendor's libraries on pocl: a miner process proves, a validator process encrypts and checks. Minutes on two
+// cores, so no test of every run: `npm run graval:vendor`. GRAVAL_PRODUCT=real takes CLBlast itself: the same bits, much slower.
 
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
