@@ -216,7 +216,7 @@ export function writeServerFile(miner: Miner, name: string, change: Partial<Serv
   const folder = miner.person('main');
   writeFileSync(join(folder, 'servers', `${name}.yaml`), stringify({ ...serverFile(miner.fleet, name), ...change }));
   git(folder, 'add', '--all');
-  git(folder, 'commit', '--quiet', '-m', `Server ${name}`);
+  git(folder, 'commit', '--quiet', '--allow-empty', '-m', `Server ${name}`);
   git(folder, 'push', '--quiet', 'origin', 'main');
 }
 

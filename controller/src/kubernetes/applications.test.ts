@@ -12,7 +12,11 @@ interface Asked {
 }
 
 /** An API server that answers each PATCH with a status. */
-async function atServer(statusOf: (name: string) => number, work: (asked: Asked) => Promise<void>): Promise<void> {
+async function atServer(
+  statusOf: (name: string) => number,
+  work: (asked: Asked) => Promise<void>,
+  againMs = 60_000,
+): Promise<void> {
   const calls: string[] = [];
   const warnings: string[] = [];
   async function take(request: IncomingMessage): Promise<number> {
@@ -30,7 +34,7 @@ async function atServer(statusOf: (name: string) => number, work: (asked: Asked)
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   config.loadFromClusterAndUser({ name: 'c', server: url, skipTLSVerify: true }, { name: 'u' });
   const log = { warn: (text: string) => void warnings.push(text) };
-  const applications = openApplications({ config, namespace: 'argo', log: log as never });
+  const applications = openApplications({ config, namespace: 'argo', log: log as never, againMs });
   await work({ applications, calls, warnings });
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
@@ -80,6 +84,22 @@ test('an Application that is not there yet is nothing to tell of; a refusal is t
       }
       assert.equal(warnings, ['Argo CD is not told to look: Application chutes-gpu-1: HTTP 403']);
     },
+  );
+});
+
+test('a hint that Argo CD may have taken off with the one before is given once more', async () => {
+  await atServer(
+    () => 200,
+    async ({ applications, calls }) => {
+      applications.refresh(['control']);
+      applications.refresh(['control']);
+      await applications.settled();
+      const before = calls.length;
+      while (calls.length === before) await new Promise((resolve) => setTimeout(resolve, 5));
+      await applications.settled();
+      assert.is(calls.length, before + 1);
+    },
+    50,
   );
 });
 

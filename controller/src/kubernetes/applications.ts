@@ -12,6 +12,8 @@ export interface ApplicationsOptions {
   /** Of Argo CD. */
   namespace: string;
   log: Pick<Logger, 'warn'>;
+  /** Until each hint is given once more, ms. Default: 2 s. */
+  againMs?: number;
 }
 
 export interface Applications {
@@ -29,10 +31,11 @@ const timeoutMs = 10_000;
  */
 const body = JSON.stringify({ metadata: { annotations: { 'argocd.argoproj.io/refresh': 'hard' } } });
 
-export function openApplications({ config, namespace, log }: ApplicationsOptions): Applications {
+export function openApplications({ config, namespace, log, againMs = 2_000 }: ApplicationsOptions): Applications {
   const server = config.getCurrentCluster()?.server ?? '';
   const waiting = new Set<string>();
   const workers = new Set<Promise<void>>();
+  const again = new Map<string, NodeJS.Timeout>();
   let complaint = '';
 
   /** HTTP status. */
@@ -72,13 +75,28 @@ export function openApplications({ config, namespace, log }: ApplicationsOptions
     }
   }
 
+  /** Argo CD takes the annotation off when it has looked, also one that came while it still looked at the commit before. */
+  function repeat(name: string): void {
+    clearTimeout(again.get(name));
+    const timer = setTimeout(() => {
+      again.delete(name);
+      ask([name]);
+    }, againMs);
+    again.set(name, timer.unref());
+  }
+
+  function ask(names: readonly string[]): void {
+    for (const name of names) waiting.add(name);
+    while (workers.size < Math.min(atOnce, waiting.size)) {
+      const worker = work().finally(() => workers.delete(worker));
+      workers.add(worker);
+    }
+  }
+
   return {
     refresh(names) {
-      for (const name of names) waiting.add(name);
-      while (workers.size < Math.min(atOnce, waiting.size)) {
-        const worker = work().finally(() => workers.delete(worker));
-        workers.add(worker);
-      }
+      ask(names);
+      for (const name of names) repeat(name);
     },
     async settled() {
       await Promise.all(workers);
