@@ -66,6 +66,7 @@ scene('while nobody looked at the node, nothing goes', async (tree) => {
 
 scene('sizes are what du counts: blocks, a hole as nothing, a file with two names once', async (tree) => {
   truncateSync(tree.file(tree.at(idle, 'hub', 'models--a--sparse', 'blobs', 'x'), 0), 1024 ** 3);
+  tree.age(tree.at(idle, 'hub', 'models--a--sparse'), 0);
   tree.model(idle, 'org/a', 300 * kb, 1);
   tree.file(tree.at(other, 'civitai', 'lora.safetensors'), 50 * kb);
   linkSync(tree.at(idle, 'hub', 'models--org--a', 'blobs', 'b10b'), tree.at(other, 'civitai', 'same.safetensors'));

@@ -52,7 +52,7 @@ async function rendering(work: (made: Rendered) => Promise<void>): Promise<void>
 }
 
 function foldersOf(paths: readonly string[]): string[] {
-  return [...new Set(paths.map((path) => path.split('/').slice(0, 2).join('/')))].sort();
+  return [...new Set(paths.map((path) => path.replace(/^argocd\/.*|^([^/]+\/[^/]+)\/.*/, '$1') || 'argocd'))].sort();
 }
 
 test('live follows miner.yaml and servers/ of main, file by file, beside the deployments', async () => {
@@ -61,7 +61,7 @@ test('live follows miner.yaml and servers/ of main, file by file, beside the dep
     const spec = specAt(1, 0);
     await commitOnce(repo, deploy(spec));
     const first = await rendered();
-    assert.equal(foldersOf(first), ['argocd/settings.yaml', 'control/miner', 'control/monitoring', 'members/gpu-0001']);
+    assert.equal(foldersOf(first), ['argocd', 'control/miner', 'control/monitoring', 'members/gpu-0001']);
     const member = git(gitdir, 'rev-parse', 'live:members/gpu-0001');
 
     await repo.writeServer(serverConfigOf(2));
