@@ -55,14 +55,21 @@ const launchToken = /eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10
 export function recovering(test: Suite): void {
   test('after a commit Argo CD looks at once, and only at the Applications that it changes', async (scene) => {
     const [here, elsewhere] = [nameOf(scene, 0), nameOf(scene, 1)];
+    const { gitdir } = scene.fleet.git;
+    const lastChange = () => git(gitdir, 'log', '-1', '--format=%H %ct', 'live', '--', `chutes/${elsewhere}`);
+    // What happened before this test may still be on its way; each hint is given twice.
+    await until('nothing changed on the other server for ten seconds', () => {
+      return Date.now() / 1000 - Number(lastChange().split(' ')[1] ?? 0) > 10;
+    });
     await untilSynced(scene, `chutes-${elsewhere}`);
-    const before = await applicationOf(scene, `chutes-${elsewhere}`);
+    const [last, before] = [lastChange(), await applicationOf(scene, `chutes-${elsewhere}`)];
     const deployment = await activeOn(scene, here);
     const found = await untilSynced(scene, `chutes-${here}`);
     assert.ok(filesOnLive(scene).some((path) => path.includes(deployment.deploymentId)));
     assert.ok(found.status?.reconciledAt);
     const after = await applicationOf(scene, `chutes-${elsewhere}`);
     assert.is(after?.metadata.annotations?.['argocd.argoproj.io/refresh'], undefined);
+    assert.is(lastChange(), last);
     assert.is(after?.status?.reconciledAt, before?.status?.reconciledAt, 'nobody asked for the other one');
     satisfied(scene, deployment.chuteId);
   });
