@@ -87,6 +87,14 @@ export interface NodeArgs extends Omit<DeviceInfo, 'sxm'> {
 
 export type VerificationStatus = { status: 'pending' | 'verified' } | { status: 'failed'; detail: string };
 
+/** A GPU that the validator has verified (protocol.md 6.1, `/miner/nodes/`). */
+export interface ProvenGpu {
+  deviceInfo: DeviceInfo;
+  gpuShortRef: string;
+  verificationPort: number | undefined;
+  seed: bigint | undefined;
+}
+
 /** Calls of reference/protocol.md 6, for one validator. Rejects with MinerError E-VALIDATOR (it said no) or E-VALIDATOR-UNREACHABLE. */
 export interface ValidatorClient {
   readonly hotkey: string;
@@ -104,6 +112,8 @@ export interface ValidatorClient {
     nodes: readonly NodeArgs[],
   ): Promise<{ taskId: string; seed: bigint | undefined }>;
   verificationStatus(taskId: string): Promise<VerificationStatus>;
+  /** Own GPUs of a server that are verified, by device index. */
+  provenGpus(serverId: string): Promise<readonly ProvenGpu[]>;
   /** A TEE server with its GPUs, `host` public; the validator attests it later (protocol.md 6.3). */
   advertiseServer(server: { serverId: string; name: string; host: string }, gpus: readonly NodeArgs[]): Promise<void>;
   /** Newer validators forget the whole server; on 404 each GPU is deleted by itself. */

@@ -20,8 +20,8 @@ export interface VerificationFacts {
 export interface Verification {
   /** Of the server. */
   name: string;
-  /** `add`: a failure takes the server out again; `again`: it stays, and stays cordoned. */
-  kind: 'add' | 'again';
+  /** `add` and `recall` (the validator has its GPUs already): a failure takes the server out again; `again`: it stays, and stays cordoned. */
+  kind: 'add' | 'recall' | 'again';
   request: ServerConfig;
   /** As it was when the work began. */
   node: MemberNode;

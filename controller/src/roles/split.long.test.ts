@@ -116,7 +116,7 @@ split('a bounty becomes an active deployment, decided by Gepetto, launched by th
   assert.match((await addServer(api, scene)).at(-1) ?? '', /completed server bootstrapping/);
   const chuteId = await wantOneMore(context);
   const deploymentId = await untilActive(context, chuteId);
-  assert.match(git(scene.folder.repository, 'log', '-1', '--format=%B', 'live'), new RegExp(deploymentId));
+  assert.match(git(scene.folder.repository, 'log', '--format=%B', 'live'), new RegExp(deploymentId));
   const exposed = await (await fetch(`${gepetto.url}/metrics`)).text();
   assert.match(exposed, /miner_decisions_total\{kind="deploy",reason="(bounty|scale-up)"\} [1-9]/);
 });

@@ -80,6 +80,13 @@ for (const generation of ['v25', 'v26'] as const) {
     assert.ok(seed !== undefined && seed > 0n);
     await until(async () => (await client.verificationStatus(taskId)).status === 'verified', 'verified');
     await heard('gpu_verified');
+    const proven = await client.provenGpus('s1');
+    assert.equal(
+      proven.map(({ deviceInfo, gpuShortRef }) => [deviceInfo.uuid, deviceInfo.memory, gpuShortRef]),
+      node.devices.map(({ uuid, memory }) => [uuid, memory, 'l40s']),
+    );
+    assert.ok(proven.every((gpu) => gpu.seed === seed && gpu.verificationPort === node.devices[0]?.verification_port));
+    assert.equal(await client.provenGpus('another'), []);
 
     const chute = validator
       .chutes()

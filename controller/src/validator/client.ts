@@ -4,12 +4,20 @@
 import { z } from 'zod';
 import { parseChute } from '../domain/chute.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
-import type { LaunchGranted, LaunchRefused, NodeArgs, ValidatorClient, VerificationStatus } from '../domain/ports.ts';
+import type {
+  LaunchGranted,
+  LaunchRefused,
+  NodeArgs,
+  ProvenGpu,
+  ValidatorClient,
+  VerificationStatus,
+} from '../domain/ports.ts';
 import { type Announcements, announcements } from './announce.ts';
 import { createCalls, idempotentAttempts, isMissing, isSuccess, type ValidatorClientOptions } from './calls.ts';
 import { type Answer, type Call, detailOf } from './http.ts';
 import { parseJson } from './json.ts';
 import { type Remote, remote } from './remote.ts';
+import { readItems } from './sse.ts';
 
 export type { ValidatorClientOptions };
 
@@ -23,6 +31,29 @@ const launchAnswer = z.object({ token: z.string().min(1), config_id: z.string().
 const nodesAnswer = z.object({
   task_id: z.string().min(1),
   nodes: z.array(z.object({ seed: integer.nullish() })).default([]),
+});
+const nothing = <T>(value: T | null | undefined) => value ?? undefined;
+/** An item of `/miner/nodes/` (protocol.md 6.1). */
+const deviceInfo = z.object({
+  uuid: z.string().min(1),
+  name: z.string(),
+  memory: z.number(),
+  clock_rate: z.number(),
+  major: z.number().nullish().transform(nothing),
+  minor: z.number().nullish().transform(nothing),
+  processors: z.number().nullish().transform(nothing),
+  sxm: z.boolean().nullish().transform(nothing),
+  max_threads_per_processor: z.number().nullish().transform(nothing),
+  concurrent_kernels: z.boolean().nullish().transform(nothing),
+  ecc: z.boolean().nullish().transform(nothing),
+});
+const knownNode = z.looseObject({
+  server_id: z.string().nullish(),
+  verified_at: z.string().nullish(),
+  device_index: z.number().int(),
+  gpu_identifier: z.string(),
+  verification_port: z.number().int().nullish(),
+  seed: integer.nullish(),
 });
 const statusAnswer = z.object({
   status: z.enum(['pending', 'verified', 'error', 'failed']),
@@ -130,8 +161,29 @@ export function createValidatorClient(options: ValidatorClientOptions): FullVali
     }
   }
 
+  async function provenGpus(serverId: string): Promise<ProvenGpu[]> {
+    const call: Call = { method: 'GET', path: '/miner/nodes/', purpose: 'miner', attempts: idempotentAttempts };
+    const { text } = await expect(call);
+    const proven: { index: number; gpu: ProvenGpu }[] = [];
+    await readItems(new Blob([text]).stream(), (item) => {
+      if (item === '' || item === 'NO_ITEMS') return;
+      const node = knownNode.parse(parseJson(item));
+      if (node.server_id !== serverId || !node.verified_at) return;
+      const { device_index: index, gpu_identifier, verification_port, seed } = node;
+      const gpu = {
+        deviceInfo: deviceInfo.parse(node),
+        gpuShortRef: gpu_identifier,
+        verificationPort: verification_port ?? undefined,
+        seed: seed ?? undefined,
+      };
+      proven.push({ index, gpu });
+    });
+    return proven.sort((a, b) => a.index - b.index).map(({ gpu }) => gpu);
+  }
+
   return {
     hotkey: config.hotkey,
+    provenGpus,
     launchConfig,
     deleteInstance,
     chute,

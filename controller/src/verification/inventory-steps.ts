@@ -46,7 +46,7 @@ async function describe(run: Run, known?: Server): Promise<void> {
 }
 
 /** Keep the devices that were found; rejects with E-ALREADY-ADDED when one of them belongs to another server. */
-export async function keepDevices(run: Run, devices: readonly DeviceInfo[], port: number): Promise<void> {
+export async function keepDevices(run: Run, devices: readonly DeviceInfo[], port?: number): Promise<void> {
   const { record, deps, progress } = run;
   const gpuIds = new Set(devices.map(({ uuid }) => uuid));
   const others = (await deps.store.servers()).filter(({ name }) => name !== record.name);

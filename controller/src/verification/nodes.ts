@@ -7,6 +7,7 @@ import type { MemberNode } from '../domain/ports.ts';
 import type { Verification } from '../domain/verification.ts';
 import { checkNode } from './checks.ts';
 import type { NodeDeps, Progress } from './deps.ts';
+import { isProven } from './recall.ts';
 import { stepsOf } from './strategies.ts';
 import { takeUp, verify } from './verify.ts';
 
@@ -93,11 +94,12 @@ export function createNodes(deps: NodeDeps): Nodes {
   async function prepare(request: ServerConfig): Promise<PreparedNode> {
     const entry = begin(request.name);
     try {
-      const { node } = await checkNode(request, deps);
+      const { node, validator } = await checkNode(request, deps);
+      const kind = (await isProven(request, node, validator)) ? 'recall' : 'add';
       return {
         async run(progress, signal) {
           progress(`adding server ${request.name}`);
-          await exclusively(entry, newRecord('add', request, node), progress, signal);
+          await exclusively(entry, newRecord(kind, request, node), progress, signal);
         },
       };
     } catch (error) {

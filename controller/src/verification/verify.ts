@@ -33,7 +33,7 @@ async function undo({ record, deps, progress }: Work): Promise<void> {
   // Undoing is not stopped by whoever stopped the work.
   const { signal } = new AbortController();
   const left = await undoSteps(stepsOf(record), runOf({ record, deps, progress, signal }));
-  if (kind === 'add') {
+  if (kind !== 'again') {
     await deps.members.remove(name).catch((error: unknown) => left.push(`forget the cluster: ${messageOf(error)}`));
   }
   if (left.length > 0) deps.log.warn({ server: name, left }, 'not everything could be undone');
@@ -79,7 +79,7 @@ export async function verify(work: Work): Promise<void> {
   // What stays written down is done once more by the next process, to the same end.
   await writeDown(work, () => deps.store.endVerification(name));
   const seconds = Math.round((deps.clock.now() - record.startedAt) / 1000);
-  deps.log.info({ server: name, seconds }, kind === 'add' ? 'server added' : 'GPUs verified again');
+  deps.log.info({ server: name, seconds }, kind === 'again' ? 'GPUs verified again' : 'server added');
   progress(`completed server bootstrapping in ${seconds} seconds!`);
 }
 

@@ -6,7 +6,7 @@ import pino from 'pino';
 import { systemClock } from '../../domain/clock.ts';
 import type { ServerConfig } from '../../domain/config.ts';
 import { MinerError } from '../../domain/errors.ts';
-import type { MemberNode, NodeArgs, ValidatorClient, VerificationStatus } from '../../domain/ports.ts';
+import type { MemberNode, NodeArgs, ProvenGpu, ValidatorClient, VerificationStatus } from '../../domain/ports.ts';
 import type { Server } from '../../domain/server.ts';
 import type { Verification } from '../../domain/verification.ts';
 import { createSigner } from '../../signing/sr25519.ts';
@@ -93,6 +93,8 @@ export interface Scene {
   bootstraps: Set<string>;
   /** Ids of servers that the validator knows. */
   advertised: Set<string>;
+  /** What the validator tells of this server. */
+  proven: ProvenGpu[];
   deps: NodeDeps;
 }
 
@@ -126,6 +128,7 @@ function validatorOf(scene: Scene, call: (name: string, detail?: string) => void
       if (!verdict || verdict instanceof Error) throw verdict ?? new Error('nobody may ask');
       return verdict;
     },
+    provenGpus: async () => scene.proven,
     async forgetServer(serverId, gpuIds) {
       call('forgetServer', `${serverId} ${gpuIds.length}`);
       scene.advertised.delete(serverId);
@@ -179,6 +182,7 @@ export function createScene(): Scene {
     nodePort: 0,
     bootstraps: new Set(),
     advertised: new Set(),
+    proven: [],
     deps: {
       signer: miner,
       clock,
