@@ -41,9 +41,9 @@ interface Manifest {
   spec?: { ports?: { nodePort: number }[] };
 }
 
-/** Every manifest on `live`, by path. */
+/** Every manifest of a deployment on `live`, by path. */
 function liveManifests(repository: string): Map<string, Manifest[]> {
-  const paths = git(repository, 'ls-tree', '-r', '--name-only', 'live').trim().split('\n').filter(Boolean);
+  const paths = git(repository, 'ls-tree', '-r', '--name-only', 'live', 'chutes').trim().split('\n').filter(Boolean);
   return new Map(
     paths.map((path) => [path, parseAllDocuments(git(repository, 'show', `live:${path}`)).map((doc) => doc.toJS())]),
   );
@@ -99,7 +99,7 @@ demo('a run ends with at least ten active deployments, no violation, and a histo
     const of = (key: string) =>
       trailers.filter((line) => line.startsWith(`${key}: `)).map((line) => line.slice(key.length + 2));
     const count = of('Decision-Id').length;
-    assert.ok(count >= 1);
+    if (count === 0) assert.match(git(repository, 'log', '-1', '--format=%s', commit), /^render main /);
     for (const key of ['Chute-Id', 'Deployment-Id', 'Server', 'Reason']) assert.is(of(key).length, count, key);
     assert.ok(main.has(of('Config-Commit')[0] ?? ''), 'Config-Commit is a commit of main');
     decisions += count;
