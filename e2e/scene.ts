@@ -80,6 +80,14 @@ export function satisfied({ fleet: { validator } }: Scene, chuteId: string): voi
   validator.setTarget(chuteId, 0);
 }
 
+/** Until the planner follows what people last pushed to `main`. */
+export function untilPlanned(scene: Scene): Promise<unknown> {
+  return until('the planner follows the newest main', async () => {
+    const newest = git(scene.fleet.git.gitdir, 'rev-parse', 'main');
+    return (await scene.miner.status()).plannedWith === newest;
+  });
+}
+
 export async function deploymentsOf({ miner }: Scene, chuteId: string, phase?: string): Promise<Deployment[]> {
   const { deployments } = await miner.status();
   return deployments.filter((one) => one.chuteId === chuteId && (phase === undefined || one.phase === phase));

@@ -3,7 +3,7 @@
 import type { ServerConfig } from '@miner/controller/domain/config.ts';
 import postgres from 'postgres';
 import { git, writeServerFile } from './miner.ts';
-import { coldChute, type Deployment, type Scene, until, untilActive, want } from './scene.ts';
+import { coldChute, type Deployment, type Scene, untilActive, untilPlanned, want } from './scene.ts';
 
 export function nameOf({ fleet }: Scene, index: number): string {
   const name = fleet.servers[index]?.server.name;
@@ -31,10 +31,7 @@ export async function agedBy({ fleet }: Scene, ms: number): Promise<void> {
 export async function activeOn(scene: Scene, name: string): Promise<Deployment> {
   const others = scene.fleet.servers.map(({ server }) => server.name).filter((one) => one !== name);
   for (const other of others) writeServer(scene, other, { locked: true });
-  await until('the locks are seen', async () => {
-    const { servers } = await scene.miner.status();
-    return servers.every((one) => one.locked === others.includes(one.name));
-  });
+  await untilPlanned(scene);
   const { chuteId } = coldChute(scene, name);
   want(scene, chuteId, 1);
   const [deployment] = await untilActive(scene, chuteId);

@@ -14,6 +14,7 @@ import {
   satisfied,
   until,
   untilActive,
+  untilPlanned,
   want,
 } from '../scene.ts';
 import { agedBy, lastMessage, nameOf, writeServer } from '../words.ts';
@@ -101,6 +102,7 @@ export function deploying(test: Suite): void {
   test('what earns clearly more takes the GPUs of what earns less, and no GPU is ever in two pods', async (scene) => {
     const [here, elsewhere] = [nameOf(scene, 0), nameOf(scene, 1)];
     writeServer(scene, elsewhere, { locked: true });
+    await untilPlanned(scene);
     const { server } = scene.fleet.server(here);
     const poor = coldChute(scene, here);
     want(scene, poor.chuteId, server.gpuCount * 2);

@@ -16,6 +16,7 @@ import {
   satisfied,
   until,
   untilActive,
+  untilPlanned,
   untilSynced,
   want,
 } from '../scene.ts';
@@ -71,8 +72,8 @@ export function disturbing(test: Suite): void {
   test('a pause by a commit on main holds back what is new, and what runs goes on', async (scene) => {
     const { miner } = scene;
     const running = (await miner.status()).deployments.filter(({ phase }) => phase === 'active').length;
-    const paused = miner.configure((settings) => Object.assign(settings, { policy: { mode: 'paused' } }));
-    await until('the pause is seen', async () => (await miner.status()).configCommit === paused);
+    miner.configure((settings) => Object.assign(settings, { policy: { mode: 'paused' } }));
+    await untilPlanned(scene);
     const { chuteId } = coldChute(scene, nameOf(scene, 0));
     want(scene, chuteId, 1);
     await until('it is told that the pause holds it back', async () => {
@@ -117,10 +118,8 @@ export function disturbing(test: Suite): void {
     const { kube } = scene.fleet.server(name).plane;
     await kube.patch('v1/nodes', name, { spec: { unschedulable: true } });
     writeServer(scene, name, { locked: true });
-    await until('the lock is seen', async () => {
-      const found = (await scene.miner.status()).servers.find((one) => one.name === name);
-      return found?.locked;
-    });
+    await untilPlanned(scene);
+    assert.ok((await scene.miner.status()).servers.find((one) => one.name === name)?.locked);
     const next = coldChute(scene, other);
     want(scene, next.chuteId, 1);
     const [elsewhere] = await untilActive(scene, next.chuteId);

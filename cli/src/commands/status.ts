@@ -11,6 +11,7 @@ const statusShape = z.looseObject({
   hotkey: z.string(),
   mode: z.string(),
   configCommit: z.string(),
+  plannedWith: z.string().nullish(),
   liveCommit: z.string(),
   validators: z.array(z.looseObject({ hotkey: z.string(), connected: z.boolean(), feedsAt: z.number().nullish() })),
   servers: z.array(
@@ -73,6 +74,13 @@ function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
+/** Gepetto looks at `main` on its own: until its next pass it follows an older commit. */
+function mainText({ configCommit, plannedWith }: StatusAnswer): string {
+  const newest = configCommit.slice(0, 8);
+  if (plannedWith === configCommit) return newest;
+  return plannedWith ? `${newest} (the last pass followed ${plannedWith.slice(0, 8)})` : `${newest} (no pass yet)`;
+}
+
 function view(status: StatusAnswer, look: TableLook): string {
   const { now, servers, validators, decisions, held, blocked } = status;
   const used = sum(servers.map(({ gpusUsed }) => gpusUsed));
@@ -89,7 +97,7 @@ function view(status: StatusAnswer, look: TableLook): string {
   return [
     `hotkey       ${status.hotkey}`,
     `mode         ${look.paint(status.mode, status.mode === 'active' ? 'green' : 'yellow')}`,
-    `commits      main ${status.configCommit.slice(0, 8)}, live ${status.liveCommit.slice(0, 8)}`,
+    `commits      main ${mainText(status)}, live ${status.liveCommit.slice(0, 8)}`,
     ...validators.map((one) => {
       const link = one.connected ? look.paint('connected', 'green') : look.paint('not connected', 'red');
       const feeds = one.feedsAt ? `feeds ${duration(now - one.feedsAt)} old` : 'no feeds yet';

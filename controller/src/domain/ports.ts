@@ -424,6 +424,8 @@ export interface ControllerLink {
 }
 
 export interface PassReport {
+  /** Commit of `main` that the pass followed; undefined before the first one. */
+  configCommit: string | undefined;
   /** What waits for a person, one sentence each. */
   held: readonly string[];
   /** What the policy kept from happening, one sentence for each rule. */

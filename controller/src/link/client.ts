@@ -137,8 +137,8 @@ export async function connectLink(options: LinkClientOptions): Promise<LinkClien
         (await ask('chute', { validator, chuteId, version })) as Chute | undefined,
       refreshFeeds: () => void ask('refresh', {}).catch(warn),
       refreshApplications: (folders) => void ask('refresh-applications', { folders: [...folders] }).catch(warn),
-      report: ({ held, blocked, memory }) =>
-        void ask('report', { held: [...held], blocked: [...blocked], memory }).catch(warn),
+      report: ({ configCommit, held, blocked, memory }) =>
+        void ask('report', { configCommit, held: [...held], blocked: [...blocked], memory }).catch(warn),
     },
     silentFor,
     async close() {

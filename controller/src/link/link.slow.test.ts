@@ -41,7 +41,8 @@ function fakeController() {
     chute: async (_validator, chuteId) => (chuteId === chute.chuteId ? chute : undefined),
     refreshFeeds: () => void calls.push('refresh'),
     refreshApplications: (folders) => void calls.push(['applications', ...folders]),
-    report: ({ held, blocked, memory }) => void calls.push(['report', held, blocked, memory]),
+    report: ({ configCommit, held, blocked, memory }) =>
+      void calls.push(['report', configCommit, held, blocked, memory]),
   };
   function change(pods: Observation['pods']): void {
     observation = { ...observation, pods };
@@ -128,7 +129,7 @@ test('every request reaches the controller as it was made', async () => {
   await client.link.deleteInstance('v', 'c', 'i');
   await client.link.releaseJob('v', 'j');
   client.link.refreshFeeds();
-  client.link.report({ held: ['waits'], blocked: ['too dear'], memory: new Map([['x', 1]]) });
+  client.link.report({ configCommit: 'abc', held: ['waits'], blocked: ['too dear'], memory: new Map([['x', 1]]) });
   await eventually(() => calls.length === 6);
   assert.equal(calls.slice(0, 4), [
     ['launch', travelled([spec])],
@@ -138,7 +139,7 @@ test('every request reaches the controller as it was made', async () => {
   ]);
   assert.equal(
     calls.find((call) => Array.isArray(call) && call[0] === 'report'),
-    ['report', ['waits'], ['too dear'], new Map([['x', 1]])],
+    ['report', 'abc', ['waits'], ['too dear'], new Map([['x', 1]])],
   );
   await close();
 });

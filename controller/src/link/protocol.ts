@@ -54,7 +54,12 @@ export const requests = {
   chute: z.object({ validator: text, chuteId: text, version: text }),
   refresh: z.object({}),
   'refresh-applications': z.object({ folders: z.array(text).max(100_000) }),
-  report: z.object({ held: z.array(z.string()), blocked: z.array(z.string()).default([]), memory: z.unknown() }),
+  report: z.object({
+    configCommit: text.optional(),
+    held: z.array(z.string()),
+    blocked: z.array(z.string()).default([]),
+    memory: z.unknown(),
+  }),
 } as const;
 
 export type RequestName = keyof typeof requests;

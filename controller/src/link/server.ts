@@ -106,7 +106,7 @@ export async function serveLink({ link, token, log, host, port }: LinkServerOpti
     chute: ({ validator, chuteId, version }) => link.chute(validator, chuteId, version),
     refresh: () => link.refreshFeeds(),
     'refresh-applications': ({ folders }) => link.refreshApplications(folders),
-    report: ({ held, blocked, memory }) => link.report({ held, blocked, memory }),
+    report: ({ configCommit, held, blocked, memory }) => link.report({ configCommit, held, blocked, memory }),
   };
 
   function addRequest<N extends RequestName>(name: N): void {

@@ -159,7 +159,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
   });
 
   let serverIds: ReadonlyMap<string, string> = new Map();
-  let told: PassReport = { held: [], blocked: [], memory: emptyMemory };
+  let told: PassReport = { configCommit: undefined, held: [], blocked: [], memory: emptyMemory };
   let sweepDue = 0;
   let pruneDue = 0;
   const rememberChutes = createChuteKeeper(store);
@@ -186,6 +186,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
       decisions: await store.decisions(shownDecisions),
       held: [...told.held, ...inventory.held()],
       blocked: told.blocked,
+      plannedWith: told.configCommit,
       connected: validators.connected,
     });
   }

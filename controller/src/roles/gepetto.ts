@@ -96,7 +96,12 @@ export async function startGepetto(parts: GepettoParts): Promise<Gepetto> {
     memory = result.memory;
     for (const jobId of result.memory.attempted ?? []) offers.attempt(jobId, clock.now());
     tell(result);
-    link.report({ held: result.held, blocked: result.blocked.map(({ sentence }) => sentence), memory });
+    link.report({
+      configCommit: seen?.configCommit,
+      held: result.held,
+      blocked: result.blocked.map(({ sentence }) => sentence),
+      memory,
+    });
     if (seen) {
       forgetFulfilled(seen);
       parts.rerender?.after(look.main());

@@ -236,6 +236,7 @@ test('the status tells servers, deployments with their phase, and decisions with
     ],
     held: ['waits'],
     blocked: [],
+    plannedWith: 'm',
     connected: () => true,
   });
   assert.equal(status.servers[0], {

@@ -9,7 +9,9 @@ export interface Status {
   now: number;
   hotkey: string;
   mode: string;
+  /** Newest commit of `main`, and the one that Gepetto's last pass followed: for a moment after a push they differ. */
   configCommit: string;
+  plannedWith: string | undefined;
   liveCommit: string;
   validators: { hotkey: string; connected: boolean; feedsAt: number | undefined }[];
   servers: {
@@ -48,10 +50,12 @@ export interface StatusParts {
   decisions: readonly StoredDecision[];
   held: readonly string[];
   blocked: readonly string[];
+  plannedWith: string | undefined;
   connected: (validator: string) => boolean;
 }
 
-export function statusOf({ now, hotkey, snapshot, decisions, held, blocked, connected }: StatusParts): Status {
+export function statusOf(parts: StatusParts): Status {
+  const { now, hotkey, snapshot, decisions, held, blocked, plannedWith, connected } = parts;
   const { world, policy, live, configCommit } = snapshot;
   const used = new Map<string, number>();
   for (const spec of world.desired.values()) used.set(spec.server, (used.get(spec.server) ?? 0) + spec.gpuIds.length);
@@ -60,6 +64,7 @@ export function statusOf({ now, hotkey, snapshot, decisions, held, blocked, conn
     hotkey,
     mode: policy.mode,
     configCommit,
+    plannedWith,
     liveCommit: live.commit,
     validators: [...world.feeds].map(([validator, feeds]) => ({
       hotkey: validator,

@@ -44,6 +44,7 @@ const status: Status = {
   hotkey: 'h',
   mode: 'active',
   configCommit: 'm',
+  plannedWith: 'm',
   liveCommit: 'l',
   validators: [],
   servers: [
