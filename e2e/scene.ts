@@ -8,11 +8,12 @@ import { needsLaunchToken } from '@miner/controller/domain/version.ts';
 import type { Status } from '@miner/controller/roles/status.ts';
 import type { ChuteView } from '@miner/simulator/validator/views.ts';
 import type { Test } from 'uvu';
+import { git } from './bootstrap.ts';
 import { type Fleet, startFleet } from './cluster/fleet.ts';
 import type { KubeObject } from './cluster/kube.ts';
 import { waitFor } from './cluster/process.ts';
 import { ensureTools } from './cluster/tools.ts';
-import { git, type Miner, startMiner } from './miner.ts';
+import { type Miner, startMiner } from './miner.ts';
 
 export interface Scene {
   dir: string;
@@ -26,11 +27,16 @@ export type Deployment = Status['deployments'][number];
 /** Long enough for a machine that others use too. */
 export const patienceMs = 120_000;
 
-export async function openScene(scene: Scene): Promise<void> {
+export interface SceneOptions {
+  /** Makes the sources that render and run, in a folder of the scene. Default: those of the tests. */
+  program?: (dir: string) => string;
+}
+
+export async function openScene(scene: Scene, { program }: SceneOptions = {}): Promise<void> {
   const tools = await ensureTools();
   scene.dir = mkdtempSync(join(tmpdir(), 'miner-e2e-'));
   scene.fleet = await startFleet({ dir: scene.dir, tools, tell: (line) => console.log(`  ${line}`) });
-  scene.miner = await startMiner(scene.fleet);
+  scene.miner = await startMiner(scene.fleet, program?.(scene.dir));
 }
 
 export async function closeScene({ dir, fleet, miner }: Scene, keep: boolean): Promise<void> {

@@ -2,7 +2,8 @@
 
 import type { ServerConfig } from '@miner/controller/domain/config.ts';
 import postgres from 'postgres';
-import { git, writeServerFile } from './miner.ts';
+import { git } from './bootstrap.ts';
+import { writeServerFile } from './miner.ts';
 import { coldChute, type Deployment, type Scene, untilActive, untilPlanned, want } from './scene.ts';
 
 export function nameOf({ fleet }: Scene, index: number): string {

@@ -14,6 +14,8 @@ export interface DeployedOptions {
   name: string;
   /** Of volumes and logs. */
   dir: string;
+  /** Sources to run. Default: those of the tests. */
+  program?: string | undefined;
   /** Added behind the arguments of the container, where the last one of a name wins. */
   args?: readonly string[];
   /** Texts in arguments and environment, and what stands for them. */
@@ -71,11 +73,20 @@ const shape = z.looseObject({
   }),
 });
 
-const main = fileURLToPath(new URL('../../controller/src/main.ts', import.meta.url));
+const ownSources = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Waits until the Deployment is there, and starts it; that it serves is the caller's to wait for. Rejects when a Secret is missing. */
 export async function startDeployed(options: DeployedOptions): Promise<Process> {
-  const { plane, namespace, name, dir, instead = [], nodeName = '', timeoutMs = 120_000 } = options;
+  const {
+    plane,
+    namespace,
+    name,
+    dir,
+    program = ownSources,
+    instead = [],
+    nodeName = '',
+    timeoutMs = 120_000,
+  } = options;
   const object = await waitFor(
     `Deployment ${namespace}/${name} of ${plane.name}`,
     () => plane.kube.get('apps/v1/deployments', name, namespace),
@@ -131,7 +142,12 @@ export async function startDeployed(options: DeployedOptions): Promise<Process> 
   return startProcess({
     name: `${plane.name}/${name}`,
     command: process.execPath,
-    args: ['--disable-warning=ExperimentalWarning', main, ...args, ...(options.args ?? [])],
+    args: [
+      '--disable-warning=ExperimentalWarning',
+      join(program, 'controller/src/main.ts'),
+      ...args,
+      ...(options.args ?? []),
+    ],
     env: { ...env, ...(process.env.NODE_COMPILE_CACHE && { NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE }) },
     cwd: dir,
     logFile: join(dir, `${name}.log`),

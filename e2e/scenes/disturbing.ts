@@ -3,7 +3,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as assert from 'uvu/assert';
-import { git } from '../miner.ts';
+import { git } from '../bootstrap.ts';
 import {
   applicationOf,
   coldChute,

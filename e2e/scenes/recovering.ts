@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import postgres from 'postgres';
 import * as assert from 'uvu/assert';
-import { git } from '../miner.ts';
+import { git } from '../bootstrap.ts';
 import { applicationOf, filesOnLive, type Scene, type Suite, satisfied, until, untilSynced } from '../scene.ts';
 import { activeOn, launches, nameOf } from '../words.ts';
 

@@ -26,7 +26,9 @@ export interface InventoryParts {
 
 /** Silence of a member after which its kubeconfig is fetched again: the cluster may have been rebuilt. */
 const refetchAfterMs = 300_000;
-const retryMs = 60_000;
+/** A new server is often named before its agent runs: tried again soon, then at twice the time, at most a minute. */
+const firstRetryMs = 10_000;
+const longestRetryMs = 60_000;
 /** A server that could not be verified again is probably one for a person: each try takes its GPUs for minutes. */
 const verifyAgainMs = 900_000;
 /** Below this many, servers whose files went away together are never held back. */
@@ -44,14 +46,19 @@ export function createInventory(parts: InventoryParts): Inventory {
   const { members, nodes, fetchKubeconfig, configuredNow, signal, clock, log } = parts;
   const running = new Map<string, Promise<void>>();
   const notBefore = new Map<string, number>();
+  const failures = new Map<string, number>();
   const attachNotBefore = new Map<string, number>();
   let held: readonly string[] = [];
   let cordoned: readonly string[] = [];
 
-  function start(name: string, work: () => Promise<void>, pauseMs = retryMs): void {
+  function start(name: string, work: () => Promise<void>, shortestPauseMs = firstRetryMs): void {
     if (running.has(name) || (notBefore.get(name) ?? 0) > clock.now()) return;
     const done = work()
+      .then(() => void failures.delete(name))
       .catch((error: unknown) => {
+        const before = failures.get(name) ?? 0;
+        failures.set(name, before + 1);
+        const pauseMs = Math.max(shortestPauseMs, Math.min(longestRetryMs, firstRetryMs * 2 ** before));
         notBefore.set(name, clock.now() + pauseMs);
         log.warn(`server ${name}: ${messageOf(error)}; trying again in ${pauseMs / 1000} s`);
       })
