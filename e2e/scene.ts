@@ -55,7 +55,12 @@ export function until<T>(
 }
 
 /** A public chute that suits a server and that this miner runs nothing of. */
-export function coldChute({ fleet }: Scene, serverName: string, gpuCount = 1): ChuteView {
+export function coldChute(
+  { fleet }: Scene,
+  serverName: string,
+  gpuCount = 1,
+  suits: (chute: ChuteView) => boolean = () => true,
+): ChuteView {
   const { server } = fleet.server(serverName);
   const found = fleet.validator
     .chutes()
@@ -68,7 +73,8 @@ export function coldChute({ fleet }: Scene, serverName: string, gpuCount = 1): C
         !one.disabled &&
         one.own === 0 &&
         one.targetCount !== 0 &&
-        needsLaunchToken(one),
+        needsLaunchToken(one) &&
+        suits(one),
     );
   if (!found) throw new Error(`no chute for ${gpuCount} GPUs of ${server.gpuShortRef} is cold`);
   return found;

@@ -1,6 +1,7 @@
 // More words of the scenes: servers by number, the last commit about something, a fleet that has aged.
 
 import type { ServerConfig } from '@miner/controller/domain/config.ts';
+import type { ChuteView } from '@miner/simulator/validator/views.ts';
 import postgres from 'postgres';
 import { git } from './bootstrap.ts';
 import { writeServerFile } from './miner.ts';
@@ -44,4 +45,20 @@ export async function activeOn(scene: Scene, name: string): Promise<Deployment> 
 /** Launch tokens that were claimed with so far. */
 export function launches({ fleet }: Scene): number {
   return fleet.validator.stats().claims;
+}
+
+/** A cold chute that suits the model of this server and of no other. */
+export function onlyFor(scene: Scene, name: string): ChuteView {
+  const models = scene.fleet.servers.map(({ server }) => server).filter((one) => one.name !== name);
+  return coldChute(scene, name, 1, ({ supportedGpus }) =>
+    models.every(({ gpuShortRef }) => !supportedGpus.includes(gpuShortRef)),
+  );
+}
+
+/** Until a pass was made that began after this was called: an empty commit on `main` marks it. */
+export async function passAfter(scene: Scene): Promise<void> {
+  const folder = scene.miner.person('main');
+  git(folder, 'commit', '--quiet', '--allow-empty', '-m', 'Nothing');
+  git(folder, 'push', '--quiet', 'origin', 'main');
+  await untilPlanned(scene);
 }

@@ -105,4 +105,6 @@ export interface MemberHealth {
   since: number;
   /** Time of the newest complete list, ms. */
   syncedAt: number | undefined;
+  /** Why its node takes no new pods, in words; undefined when it does. */
+  closed?: string | undefined;
 }

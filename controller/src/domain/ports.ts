@@ -355,6 +355,8 @@ export interface MemberNode {
   uid: string;
   name: string;
   ready: boolean;
+  /** `kubectl cordon`. */
+  cordoned?: boolean | undefined;
   labels: Readonly<Record<string, string>>;
   cpus: number;
   memoryGiB: number;

@@ -169,6 +169,13 @@ test('P11 a member that is not healthy takes nothing', () => {
   assert.equal(placements({ ...world, health: new Map() }), []);
 });
 
+test('a server whose node is cordoned or not ready takes nothing, and takes up again after that', () => {
+  const world = f.world({ chutes: [f.chute('x')] });
+  const seen = { state: 'healthy', since: 0, syncedAt: f.now } as const;
+  assert.equal(placements({ ...world, health: new Map([['b', { ...seen, closed: 'its node is cordoned' }]]) }), []);
+  assert.equal(placements({ ...world, health: new Map([['b', seen]]) }), ['x@b']);
+});
+
 test('P12 a server on which launches of the chute failed is avoided for a while', () => {
   const x = f.chute('x');
   const memory = { ...emptyMemory, failures: backOff(new Map(), `${x.chuteId}@b`, f.now, 'pod failed') };

@@ -120,6 +120,16 @@ const cases: { name: string; given: Given; expected: string[] }[] = [
     expected: [],
   },
   {
+    name: 'nothing while the node is cordoned',
+    given: {
+      change: (w) => ({
+        ...w,
+        health: new Map([['b', { state: 'healthy', since: 0, syncedAt: f.now, closed: 'its node is cordoned' }]]),
+      }),
+    },
+    expected: [],
+  },
+  {
     name: 'the old one goes when the new version takes other GPUs',
     given: { chute: { ...v2, supportedGpus: ['h200'] } },
     expected: ['- v1'],

@@ -9,7 +9,7 @@ import type { Policy } from '../domain/policy.ts';
 import { type Random, uuidFrom } from '../domain/random.ts';
 import type { Plan, Preemption } from './plan.ts';
 import type { Allowance } from './policy.ts';
-import { type Room, reserve, roomOf } from './room.ts';
+import { isOpen, type Room, reserve, roomOf } from './room.ts';
 import { isBackedOff, pairKey, type World } from './world.ts';
 
 export interface RollOver {
@@ -67,8 +67,7 @@ export function rollOver(planned: Plan, context: RollContext): RollOver {
       pairs.set(old.deploymentId, beside.spec.deploymentId);
       continue;
     }
-    const health = world.health.get(old.server)?.state;
-    if (health !== 'healthy') continue;
+    if (!isOpen(world.health.get(old.server))) continue;
     const deploy = inPlace(chute, removal, rooms, context);
     if (deploy === 'kept') continue;
     if (deploy) result.swaps.push({ deploy, victims: [removal] });

@@ -1,6 +1,7 @@
 // What is free. A GPU or node port is taken while the desired state, a pod or an unfinished lifecycle row holds it, so that nothing is
 // given out twice while an old pod drains (design 3.5, gepetto.md W1). Only members with a healthy watch have anything free.
 
+import type { MemberHealth } from '../domain/deployment.ts';
 import { allocateNodePorts } from '../domain/nodeport.ts';
 import type { Server } from '../domain/server.ts';
 import { type Fleet, fleetOf, type Occupancy } from './fleet.ts';
@@ -17,8 +18,13 @@ export interface Room {
   freeDiskGb: number;
 }
 
+/** Whether a server can start anything: its cluster is heard of, and its node takes pods. */
+export function isOpen(health: MemberHealth | undefined): boolean {
+  return health?.state === 'healthy' && health.closed === undefined;
+}
+
 /**
- * Room by server name; servers that may not take anything (locked, not healthy) are left out. So is one without a file on `main`: it is
+ * Room by server name; servers that may not take anything (locked, not healthy, node cordoned) are left out. So is one without a file on `main`: it is
  * still being added, and the GPU verification holds its GPUs.
  */
 export function roomOf(
@@ -30,7 +36,7 @@ export function roomOf(
   for (const here of fleet.values()) {
     const { name, server } = here;
     if (!server || server.locked || !world.configuredServers.has(name)) continue;
-    if (world.health.get(name)?.state !== 'healthy') continue;
+    if (!isOpen(world.health.get(name))) continue;
     if (!isWanted(here, server)) continue;
     let ports: Set<number> | undefined;
     rooms.set(name, {

@@ -5,6 +5,7 @@ import type { Advice } from '../domain/advice.ts';
 import type { DeployDecision, RemoveDecision } from '../domain/decision.ts';
 import type { DeploymentSpec } from '../domain/deployment.ts';
 import type { Unsettled } from './commit.ts';
+import { isOpen } from './room.ts';
 import type { Memory, World } from './world.ts';
 
 /** A deployment that holds its token and waits for the GPUs of those that it replaces. */
@@ -92,7 +93,7 @@ export function queueOf(
 }
 
 function isClear(one: Waiting, spec: DeploymentSpec, world: World, goneNow: ReadonlySet<string>): boolean {
-  if (world.health.get(spec.server)?.state !== 'healthy') return false;
+  if (!isOpen(world.health.get(spec.server))) return false;
   const gone = one.victims.every((deploymentId) => {
     const row = world.lifecycles.get(deploymentId);
     return row === undefined || row.goneAt !== undefined || goneNow.has(deploymentId);

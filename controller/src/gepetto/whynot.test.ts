@@ -53,7 +53,7 @@ const cases: [what: string, scene: Scene, said: RegExp][] = [
   ],
   ['a person', { policy: { denyChutes: [x.chuteId] } }, /^policy\.denyChutes holds it back$/],
   ['a pause', { policy: { mode: 'paused' } }, /^policy\.mode is paused$/],
-  ['a lock', { change: { servers: [{ ...one, locked: true }] } }, /all are locked, not healthy/],
+  ['a lock', { change: { servers: [{ ...one, locked: true }] } }, /all are locked, cordoned, not healthy/],
   ['no room', { change: running }, /^it needs 1 free GPUs on one server, and 0 are free/],
 ];
 

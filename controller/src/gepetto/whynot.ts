@@ -58,7 +58,8 @@ function placeless(chute: Chute, { world, memory, now }: WhyNotInput): string[] 
   }
   const rooms = roomOf(world);
   const open = suited.flatMap(({ name }) => rooms.get(name) ?? []);
-  if (open.length === 0) return [`${counted(suited.length)} its GPUs; all are locked, not healthy, or not on main yet`];
+  if (open.length === 0)
+    return [`${counted(suited.length)} its GPUs; all are locked, cordoned, not healthy, or not on main yet`];
   const free = open.map(({ freeGpus }) =>
     Math.max(0, ...supportedGpus.map((model) => freeGpus.get(model)?.length ?? 0)),
   );

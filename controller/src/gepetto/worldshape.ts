@@ -182,7 +182,12 @@ const world = z.strictObject({
   lifecycles: mapOf(lifecycle),
   pods: z.array(pod),
   health: mapOf(
-    z.strictObject({ state: z.enum(['healthy', 'unhealthy', 'unknown']), since: time, syncedAt: time.optional() }),
+    z.strictObject({
+      state: z.enum(['healthy', 'unhealthy', 'unknown']),
+      since: time,
+      syncedAt: time.optional(),
+      closed: z.string().optional(),
+    }),
   ),
   goneChutes: setOf(),
   rollingInstances: setOf(),

@@ -40,6 +40,23 @@ test('one failure is forgiven when a list follows, lasting failures are not', as
   assert.equal(states.at(-1), ['unhealthy', 'still refused']);
 });
 
+test('a node that is cordoned or not ready closes the member, in words, until it is open again', () => {
+  const { health, states } = keeper(60_000);
+  health.synced();
+  const told = [
+    { ready: true },
+    { ready: true, cordoned: true },
+    { ready: false, cordoned: false },
+    { ready: true, cordoned: false },
+  ].map((node) => {
+    health.saw(node);
+    return health.current().closed;
+  });
+  health.stop();
+  assert.equal(told, [undefined, 'its node is cordoned', 'its node is not ready', undefined]);
+  assert.equal(states, [['healthy', undefined]], 'its word is as good as ever');
+});
+
 test('D17 a member that was never seen whole stays unknown', async () => {
   const { health, states } = keeper(60_000, scaledClock(1000, Date.now()));
   health.failed('refused');

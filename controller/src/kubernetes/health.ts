@@ -3,6 +3,7 @@
 
 import type { Clock } from '../domain/clock.ts';
 import type { MemberHealth } from '../domain/deployment.ts';
+import type { MemberNode } from '../domain/ports.ts';
 import { createDeadline } from './pace.ts';
 
 /** How long failures are taken for a hiccup. */
@@ -14,6 +15,8 @@ export interface HealthKeeper {
   synced(): void;
   /** A list failed. */
   failed(why: string): void;
+  /** The node was seen. */
+  saw(node: Pick<MemberNode, 'ready' | 'cordoned'>): void;
   stop(): void;
 }
 
@@ -51,6 +54,10 @@ export function createHealth({ clock, staleAfterMs, onState }: HealthOptions): H
     failed(why) {
       lastFailure = why;
       grace.start();
+    },
+    saw({ ready, cordoned }) {
+      const closed = cordoned ? 'its node is cordoned' : ready ? undefined : 'its node is not ready';
+      if (closed !== health.closed) health = { ...health, closed };
     },
     stop() {
       grace.cancel();

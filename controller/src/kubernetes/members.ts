@@ -84,6 +84,7 @@ export function openMembers(options: MembersOptions): Members {
       random,
       onNode(seen) {
         node = seen;
+        health.saw(seen);
         changed();
       },
     });

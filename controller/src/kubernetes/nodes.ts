@@ -52,6 +52,7 @@ export function describeNode(member: string, node: V1Node): MemberNode {
     uid: node.metadata?.uid ?? '',
     name: member,
     ready: node.status?.conditions?.some(({ type, status }) => type === 'Ready' && status === 'True') ?? false,
+    cordoned: node.spec?.unschedulable ?? false,
     labels: node.metadata?.labels ?? {},
     cpus: Math.floor(capacityOf(node, 'cpu', member)),
     memoryGiB: Math.floor(capacityOf(node, 'memory', member) / 2 ** 30),

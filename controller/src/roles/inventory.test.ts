@@ -116,6 +116,12 @@ test('an agent that does not answer is asked again soon, then later and later, a
   );
 });
 
+test('a node that takes no pods is told, with what to look at', () => {
+  const seen = { state: 'healthy', since: 0, syncedAt: f.now } as const;
+  const { inventory } = inventoryScene({ health: new Map([['b', { ...seen, closed: 'its node is cordoned' }]]) });
+  assert.equal(inventory.held(), ['server b gets nothing new: its node is cordoned (kubectl describe node b)']);
+});
+
 test('a server that appears on main by hand is added like one through the API', async () => {
   const { reconcile, log } = inventoryScene({ health: healthy('b') });
   await reconcile([f.servers.B], ['b', 'new']);

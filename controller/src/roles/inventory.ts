@@ -98,6 +98,13 @@ export function createInventory(parts: InventoryParts): Inventory {
     }
   }
 
+  function closedNodes(): string[] {
+    const { health } = members.observe();
+    return [...health].flatMap(([name, { closed }]) =>
+      closed === undefined ? [] : [`server ${name} gets nothing new: ${closed} (kubectl describe node ${name})`],
+    );
+  }
+
   async function remove(name: string): Promise<void> {
     if (await configuredNow(name)) return;
     log.warn({ server: name }, 'has no file under servers/ on main: deleted');
@@ -137,7 +144,7 @@ export function createInventory(parts: InventoryParts): Inventory {
       const idle = servers.filter(({ name }) => !configured.has(name) && !nodes.busy(name) && !running.has(name));
       removeUnconfigured(idle, known.size, removalShare);
     },
-    held: () => [...held, ...cordoned],
+    held: () => [...held, ...cordoned, ...closedNodes()],
     settled: () => Promise.all(running.values()).then(() => undefined),
   };
 }
