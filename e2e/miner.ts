@@ -81,6 +81,7 @@ export async function startMiner(fleet: Fleet, program = currentProgram): Promis
 
   async function startAgent(name: string, sources = program): Promise<Process> {
     const { plane, server } = fleet.server(name);
+    await agents.get(name)?.stop();
     const agent = await startDeployed({
       plane,
       namespace: 'chutes-system',
@@ -126,7 +127,7 @@ export async function startMiner(fleet: Fleet, program = currentProgram): Promis
       const settings = settingsOf(fleet);
       change(settings);
       writeFileSync(join(folder, 'miner.yaml'), stringify(settings));
-      git(folder, 'commit', '--quiet', '-am', 'Change miner.yaml');
+      git(folder, 'commit', '--quiet', '--allow-empty', '-am', 'Change miner.yaml');
       git(folder, 'push', '--quiet', 'origin', 'main');
       return git(folder, 'rev-parse', 'HEAD');
     },
@@ -137,10 +138,7 @@ export async function startMiner(fleet: Fleet, program = currentProgram): Promis
       await gepetto.stop();
       gepetto = await startRole('gepetto', sources);
       await untilReady();
-      for (const [name, agent] of agents) {
-        await agent.stop();
-        await startAgent(name, sources);
-      }
+      for (const name of [...agents.keys()]) await startAgent(name, sources);
     },
     async stop() {
       await Promise.all([...agents.values(), gepetto, controller].map((one) => one.stop()));

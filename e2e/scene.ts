@@ -25,7 +25,9 @@ export type Suite = Test<Scene>;
 export type Deployment = Status['deployments'][number];
 
 /** Long enough for a machine that others use too. */
-export const patienceMs = 120_000;
+export const patience = { ms: 120_000 };
+/** Ids of the chutes that the market was made to want. */
+export const wanted = new Set<string>();
 
 export interface SceneOptions {
   /** Makes the sources that render and run, in a folder of the scene. Default: those of the tests. */
@@ -49,7 +51,7 @@ export async function closeScene({ dir, fleet, miner }: Scene, keep: boolean): P
 export function until<T>(
   what: string,
   look: () => Promise<T | undefined | false> | T | undefined | false,
-  timeoutMs = patienceMs,
+  timeoutMs = patience.ms,
 ): Promise<T> {
   return waitFor(what, look, { timeoutMs, everyMs: 200 });
 }
@@ -82,6 +84,7 @@ export function coldChute(
 
 /** The market wants that many more than others run; a bounty is on the first. */
 export function want({ fleet: { validator } }: Scene, chuteId: string, count: number): void {
+  wanted.add(chuteId);
   validator.setOthers(chuteId, 0);
   validator.setTarget(chuteId, count);
   validator.openBounty(chuteId);
