@@ -13,6 +13,8 @@ export interface KwokOptions {
   tools: Tools;
   /** Labels (each must be absent) of the pods that KWOK leaves alone. Default: none. */
   leaves?: readonly string[];
+  /** Pods of Jobs run until they are deleted. Default: they end at once. */
+  jobsRun?: boolean;
 }
 
 /** A node with this annotation is played. */
@@ -23,12 +25,13 @@ interface Stage {
   spec: { selector: { matchExpressions: { key: string; operator: string }[] } };
 }
 
-function stages({ share }: Tools, leaves: readonly string[]): string[] {
+function stages({ tools: { share }, leaves = [], jobsRun = false }: KwokOptions): string[] {
   const read = (folder: string) =>
     readdirSync(join(share, 'kwok', folder))
       .filter((name) => name !== 'kustomization.yaml')
       .map((name) => parseDocument(readFileSync(join(share, 'kwok', folder, name), 'utf8')).toJS() as Stage);
-  const ofPods = read('pod').map((stage) => {
+  const wanted = read('pod').filter(({ metadata }) => !(jobsRun && metadata.name === 'pod-complete'));
+  const ofPods = wanted.map((stage) => {
     for (const label of leaves) {
       const key = `.metadata.labels[${JSON.stringify(label)}]`;
       stage.spec.selector.matchExpressions.push({ key, operator: 'DoesNotExist' });
@@ -38,11 +41,12 @@ function stages({ share }: Tools, leaves: readonly string[]): string[] {
   return [...read('node'), ...read('heartbeat'), ...ofPods].map((stage) => JSON.stringify(stage));
 }
 
-export async function startKwok({ plane, tools, leaves = [] }: KwokOptions): Promise<Process> {
+export async function startKwok(options: KwokOptions): Promise<Process> {
+  const { plane, tools } = options;
   const folder = join(plane.dir, 'kwok');
   mkdirSync(folder, { recursive: true });
   const config = join(folder, 'stages.yaml');
-  writeFileSync(config, stages(tools, leaves).join('\n---\n'));
+  writeFileSync(config, stages(options).join('\n---\n'));
   return startProcess({
     name: `${plane.name}/kwok`,
     command: join(tools.bin, 'kwok'),

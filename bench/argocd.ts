@@ -1,0 +1,48 @@
+// A real Argo CD with our settings: from push to applied, and many changes in one commit. See e2e/README.md for what is real.
+// Usage: argocd.ts [--rounds N] [--minutes N] [--set KEY=VALUE …] [--env NAME=VALUE …]
+//   [--application JSON] [--remove] [applications …]; default: 10 100.
+// PROFILES=FOLDER keeps the CPU profiles.
+
+import { parseArgs } from 'node:util';
+import { empty, fill } from './argocd/bulk.ts';
+import { pushed } from './argocd/pushed.ts';
+import { openStage, tell } from './argocd/stage.ts';
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    rounds: { type: 'string', default: '60' },
+    minutes: { type: 'string', default: '12' },
+    set: { type: 'string', multiple: true, default: [] },
+    env: { type: 'string', multiple: true, default: [] },
+    application: { type: 'string', default: '{}' },
+    remove: { type: 'boolean', default: false },
+  },
+});
+const spare = 4;
+const pairs = (texts: readonly string[]) =>
+  Object.fromEntries(texts.map((text) => [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)]));
+
+const limitMs = Number(values.minutes) * 60_000;
+const deadline = performance.now() + limitMs;
+setTimeout(() => {
+  tell(`not done after ${values.minutes} minutes`);
+  process.kill(process.pid, 'SIGTERM');
+}, limitMs).unref();
+
+for (const servers of positionals.length > 0 ? positionals.map(Number) : [10, 100]) {
+  const stage = await openStage({
+    servers: servers + spare,
+    settings: pairs(values.set),
+    application: JSON.parse(values.application) as Record<string, unknown>,
+    env: pairs(values.env),
+  });
+  try {
+    await fill(stage, servers, spare);
+    await pushed(stage, servers, Number(values.rounds), deadline - 30_000);
+    if (values.remove) await empty(stage, servers);
+  } finally {
+    await stage.stop();
+  }
+}
+process.exit(0);

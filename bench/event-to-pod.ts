@@ -1,0 +1,178 @@
+// From a validator's event to the pod: the whole product as deployed, on real clusters with a real Argo CD, and in the same run the same
+// Service and Job by direct calls, so that the price of GitOps is a ratio. Each round is one bounty on a chute of which nothing runs.
+// Usage: event-to-pod.ts [--rounds N] [--minutes N] [--servers N]
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { startFleet } from '@miner/e2e/cluster/fleet.ts';
+import { readObjects } from '@miner/e2e/cluster/kube.ts';
+import { ensureTools } from '@miner/e2e/cluster/tools.ts';
+import { git, startMiner, writeServerFile } from '@miner/e2e/miner.ts';
+import { coldChute, filesOnLive, type Scene, satisfied, until, untilSynced, want } from '@miner/e2e/scene.ts';
+import { type Direct, openDirect } from './argocd/direct.ts';
+import { quantiles, type Report, reportOf } from './argocd/report.ts';
+import { tell } from './argocd/stage.ts';
+import { startMeter, usageOf } from './argocd/usage.ts';
+
+const { values } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '40' },
+    minutes: { type: 'string', default: '11' },
+    servers: { type: 'string', default: '2' },
+  },
+});
+const limitMs = Number(values.minutes) * 60_000;
+const deadline = performance.now() + limitMs - 30_000;
+
+interface Round {
+  total: number;
+  steps: Record<string, number>;
+  direct: number;
+}
+
+interface Watched {
+  jobs: Map<string, number>;
+  pods: Map<string, number>;
+  stop(): void;
+}
+
+/** First sight of each chute's Job and pod, ms since the Unix epoch, by deployment. */
+function watch({ fleet }: Scene): Watched {
+  const jobs = new Map<string, number>();
+  const pods = new Map<string, number>();
+  const into =
+    (seen: Map<string, number>) => (type: string, object: { metadata: { labels?: Record<string, string> } }) => {
+      const id = object.metadata.labels?.['chutes/deployment-id'];
+      if (type === 'ADDED' && id !== undefined && !seen.has(id)) seen.set(id, Date.now());
+    };
+  const stops = fleet.servers.flatMap(({ plane: { kube } }) => [
+    kube.watch('batch/v1/jobs', 'chutes', into(jobs)),
+    kube.watch('v1/pods', 'chutes', into(pods)),
+  ]);
+  return {
+    jobs,
+    pods,
+    stop() {
+      for (const stop of stops) stop();
+    },
+  };
+}
+
+async function addServers(scene: Scene): Promise<void> {
+  const { fleet, miner } = scene;
+  for (const { server } of fleet.servers) {
+    writeServerFile(miner, server.name);
+    await miner.startAgent(server.name);
+    await until(`${server.name} is verified`, async () => {
+      const found = (await miner.status()).servers.find(({ name }) => name === server.name);
+      return found !== undefined && found.gpus > 0 && found.gpusVerified === found.gpus && found.health === 'healthy';
+    });
+    await untilSynced(scene, `chutes-${server.name}`);
+    tell(`${server.name} is taken in`);
+  }
+}
+
+async function round(scene: Scene, turn: number, seen: Watched, directs: Map<string, Direct>): Promise<Round> {
+  const { fleet, miner } = scene;
+  const { chuteId } = coldChute(scene, fleet.servers[turn % fleet.servers.length]?.server.name ?? '');
+  const startedAt = Date.now();
+  want(scene, chuteId, 1);
+  const row = await until('a pod', async () => {
+    const { deployments } = await miner.status();
+    return deployments.find(
+      (one) => one.chuteId === chuteId && one.plannedAt >= startedAt && seen.pods.has(one.deploymentId),
+    );
+  });
+  const { deploymentId, server, plannedAt, tokenAt = 0, secretAt = 0 } = row;
+  const committed = await until('it is noted as committed', async () => {
+    const { deployments } = await miner.status();
+    return deployments.find((one) => one.deploymentId === deploymentId)?.committedAt;
+  });
+  const [job = 0, pod = 0] = [seen.jobs.get(deploymentId), seen.pods.get(deploymentId)];
+  const path = filesOnLive(scene).find((one) => one.includes(deploymentId)) ?? '';
+  const manifest = git(fleet.git.gitdir, 'show', `live:${path}`);
+  const direct = (await directs.get(server)?.launch(readObjects(manifest))) ?? 0;
+  const marks = { planned: plannedAt, token: tokenAt, secret: secretAt, committed, job, pod };
+  let before = startedAt;
+  const steps: Record<string, number> = {};
+  for (const [step, at] of Object.entries(marks)) {
+    steps[step] = at - before;
+    before = at;
+  }
+  satisfied(scene, chuteId);
+  await miner.api.delete(`/deployments/${deploymentId}`);
+  await until(`${deploymentId} is gone`, async () => {
+    const { deployments } = await miner.status();
+    const found = deployments.find((one) => one.deploymentId === deploymentId);
+    return found === undefined || found.phase === 'gone';
+  });
+  return { total: pod - startedAt, steps, direct };
+}
+
+function tellAll(report: Report, rounds: readonly Round[]): void {
+  const median = (of: readonly number[]) => of.toSorted((a, b) => a - b)[Math.floor(of.length / 2)] ?? Number.NaN;
+  const until = ({ steps }: Round) => (steps.planned ?? 0) + (steps.token ?? 0) + (steps.secret ?? 0);
+  const totals = rounds.map(({ total }) => total);
+  const sameByCalls = rounds.map((one) => until(one) + one.direct);
+  quantiles(report, 'total', totals);
+  quantiles(report, 'same-by-direct-calls', sameByCalls);
+  quantiles(
+    report,
+    'service-and-job-by-direct-calls',
+    rounds.map(({ direct }) => direct),
+  );
+  report('ratio', median(totals) / median(sameByCalls), 'times', rounds.length);
+  for (const step of Object.keys(rounds[0]?.steps ?? {}))
+    quantiles(
+      report,
+      `step-${step}`,
+      rounds.map(({ steps }) => steps[step] ?? Number.NaN),
+    );
+}
+
+const dir = mkdtempSync(join(tmpdir(), 'bench-events-'));
+const end = (code: number) => {
+  if (process.env.KEEP) tell(`logs are in ${dir}`);
+  else rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+  process.exit(code);
+};
+process.once('SIGINT', () => end(130)).once('SIGTERM', () => end(143));
+setTimeout(() => end(1), limitMs).unref();
+
+try {
+  const tools = await ensureTools();
+  const fleet = await startFleet({ dir, tools, servers: Number(values.servers), tell });
+  const miner = await startMiner(fleet);
+  const scene: Scene = { dir, fleet, miner };
+  await addServers(scene);
+  const seen = watch(scene);
+  const directs = new Map<string, Direct>();
+  for (const { server, plane } of fleet.servers) directs.set(server.name, await openDirect(plane));
+  const pids = () =>
+    new Map([
+      ...[...fleet.processes(), miner.controller, miner.gepetto, ...miner.agents.values()].map(
+        (one) => [one.name, one.pid()] as const,
+      ),
+      ['bench', process.pid] as const,
+    ]);
+  const meter = startMeter(pids);
+  const rounds: Round[] = [];
+  const wanted = Number(values.rounds);
+  for (let turn = 0; turn < wanted && performance.now() < deadline; turn++) {
+    rounds.push(await round(scene, turn, seen, directs));
+    tell(`round ${turn + 1}: ${JSON.stringify(rounds.at(-1))}`);
+  }
+  const report = reportOf('event-to-pod', { servers: fleet.servers.length }, meter);
+  tellAll(report, rounds);
+  for (const [name, pid] of pids()) {
+    if (!/controller$|gepetto|repo-server/.test(name)) continue;
+    report(`cpu/${name}`, meter.cpuOf(name), 's', rounds.length);
+    report(`rss/${name}`, usageOf(pid).rss, 'MiB', 1);
+  }
+  end(0);
+} catch (error) {
+  console.error(error);
+  end(1);
+}
