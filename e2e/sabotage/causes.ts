@@ -33,6 +33,10 @@ function edit(file: string, find: string, replace: string): Edit {
   return { file, find, replace };
 }
 
+/** The first look at the chute decides, for the life of the process. */
+const firstVersion = ` version: (globalThis.firstSeen ??= new Map()).get(chute.chuteId) ??
+  (globalThis.firstSeen.set(chute.chuteId, chute.version), chute.version),`;
+
 const restartArgoCd = ({ fleet }: Scene) => fleet.argocd.restart();
 
 /** Breaks the first scene: nothing after it can begin. */
@@ -71,14 +75,9 @@ export const causes: Cause[] = [
   {
     scene: 'a new version takes the place',
     what: 'the version that was seen first is deployed for ever',
-    edits: [
-      edit(
-        join(gepetto, 'decide.ts'),
-        '      version: chute.version,',
-        `      version: (globalThis.seenFirst ??= new Map()).get(chute.chuteId) ??
-        (globalThis.seenFirst.set(chute.chuteId, chute.version), chute.version),`,
-      ),
-    ],
+    edits: ['decide.ts', 'rolling.ts'].map((file) =>
+      edit(join(gepetto, file), ' version: chute.version,', firstVersion),
+    ),
     seen: /the new version is active/,
   },
   {

@@ -72,8 +72,8 @@ export function deploying(test: Suite): void {
     want(scene, chuteId, 1);
     const [deployment] = await untilActive(scene, chuteId);
     assert.ok(deployment);
-    satisfied(scene, chuteId);
     await scene.miner.api.delete(`/deployments/${deployment.deploymentId}`);
+    satisfied(scene, chuteId);
     await untilGone(scene, deployment);
     assert.match(lastMessage(scene, deployment.deploymentId), /Reason: operator/);
   });
