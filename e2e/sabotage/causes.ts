@@ -73,6 +73,19 @@ export const causes: Cause[] = [
     seen: /3 deployments of \S+ are active/,
   },
   {
+    scene: 'a chute of which more is wanted',
+    what: 'a GPU is given out twice, and the guard lets it through',
+    edits: [
+      edit(join(gepetto, 'room.ts'), 'free.splice(0, gpuCount)', 'free.slice(0, gpuCount)'),
+      edit(
+        join(clusterrepo, 'guard.ts'),
+        'export function guardTree(tree: Tree, context: GuardContext): Violation[] {',
+        '$& return [];',
+      ),
+    ],
+    seen: /3 deployments of \S+ are active|Expected values/,
+  },
+  {
     scene: 'a new version takes the place',
     what: 'the version that was seen first is deployed for ever',
     edits: ['decide.ts', 'rolling.ts'].map((file) =>
@@ -99,15 +112,6 @@ export const causes: Cause[] = [
       edit(join(gepetto, 'clearing.ts'), 'const known = site.clearings[count];', 'return null; const known = null;'),
     ],
     seen: /1 deployments of \S+ are active/,
-  },
-  {
-    scene: 'what earns clearly more',
-    what: 'a GPU counts as free while its pod still ends',
-    edits: [
-      edit(join(gepetto, 'swap.ts'), '  if (!gone) return false;', '  return true;'),
-      edit(join(gepetto, 'swap.ts'), '    if (unwanted.has(', '    if (false && unwanted.has('),
-    ],
-    seen: /violations|deep|equal|\[\]/i,
   },
   {
     scene: 'a Job that somebody deletes by hand',
