@@ -58,6 +58,8 @@ export async function fill(stage: Stage, servers: number, spare: number): Promis
   report('repo-server-cpu', meter.cpuOf('argocd/repo-server'), 's', specs.length);
   tell(`all applied in ${(last / 1000).toFixed(1)} s`);
   await Promise.all(singles);
+  await stage.synced();
+  report('all-synced', (performance.now() - pushedAt) / 1000, 's', specs.length);
   quantiles(report, 'meanwhile-elsewhere', elsewhere);
   quantiles(report, 'meanwhile-among', among);
   await profiled;

@@ -40,6 +40,8 @@ export interface Stage {
   argocd: ArgoCd;
   repository: BenchRepository;
   arrivals: Arrivals;
+  /** Resolves when every Application is as git has it. */
+  synced(): Promise<void>;
   /** What is shared, in words. */
   shared: string;
   pids(): Pids;
@@ -142,12 +144,15 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       log: { warn: (text: unknown) => tell(String(text)) },
     });
     hint = (folders) => applications.refresh(folders.flatMap((folder) => applicationOf(folder) ?? []));
-    const synced = async () => {
+    const allSynced = async () => {
       const all = await control.kube.list('argoproj.io/v1alpha1/applications', argocd.namespace);
       return all.every(({ status }) => (status as { sync?: { status?: string } })?.sync?.status === 'Synced');
     };
+    async function synced(): Promise<void> {
+      await waitFor('all Applications are synced', allSynced, { timeoutMs: 180_000, everyMs: 1_000 });
+    }
     tell(`Argo CD is up; waiting for ${servers} empty Applications`);
-    await waitFor('all Applications are synced', synced, { timeoutMs: 180_000, everyMs: 1_000 });
+    await synced();
     const arrivals = watchArrivals(planes);
     ends.push(() => arrivals.stop());
     return {
@@ -157,6 +162,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       argocd,
       repository,
       arrivals,
+      synced,
       shared: `${servers} Applications on ${count} API servers`,
       pids: () =>
         new Map([

@@ -130,6 +130,7 @@ const drawChutes: Part = (scope, { config, servers }) => {
       destination: { name: server.name, namespace: chutesNamespace },
       folder: `chutes/${server.name}`,
       mayBeEmpty: true,
+      checked: true,
       retry: [2, 60],
       annotations: linksOf(config, 'deployments', server.name),
       info: commandsOf(server),
