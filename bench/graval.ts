@@ -1,5 +1,6 @@
 // GPU proof: products per second of the CPU engine against OpenBLAS (numpy's wheel) on the same shapes, what an audit costs the validator, and
-// a key's release. `--cuda` adds the card: times of a proof that fills 95 % of its memory, and its share of the int8 tensor peak (--peak-tops N).
+// a key's release. `--cuda` adds the card: recorded values, 1,000 random challenges against the CPU, times of a proof that fills 95 % of its
+// memory, and its share of the int8 tensor peak (--peak-tops N).
 
 import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
@@ -13,6 +14,7 @@ import { nativeMath } from '@miner/graval/ogv/math.ts';
 import { paramsFor } from '@miner/graval/ogv/protocol.ts';
 import { keyPairFrom, seal, unseal } from '@miner/graval/ogv/release.ts';
 import { verifyOpening } from '@miner/graval/ogv/verify.ts';
+import { checkGolden, firstDifference } from '@miner/graval/testing/vectors.ts';
 import { machine } from './machine.ts';
 
 const { values } = parseArgs({
@@ -106,6 +108,10 @@ function release(): void {
 }
 
 async function card(): Promise<void> {
+  print('cuda-golden-values', await checkGolden(addon, 'cuda'), 'values that agree', 1);
+  const difference = await firstDifference(addon, 'cuda', { seed: 'bench', count: 1000 });
+  if (difference) throw new Error(`the card and the CPU differ: ${JSON.stringify(difference)}`);
+  print('cuda-random-vectors', 1000, 'challenges that agree with the CPU', 1);
   const backend = openNative({ engine: 'cuda' });
   for (const gpu of await backend.devices()) {
     const params = paramsFor(gpu.memory);

@@ -230,6 +230,35 @@ Napi::Value transposed(const Napi::CallbackInfo& info) {
   });
 }
 
+size_t levelsOf(size_t leaves) {
+  size_t levels = 0;
+  while (((size_t)1 << levels) < leaves) levels++;
+  return levels;
+}
+
+/** roots(sizes, places, leaves, paths): the root that each leaf hash and its siblings lead to, 32 bytes each. `places`: tile, row … */
+Napi::Value roots(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&] {
+    const Params params = paramsOf(info, 0);
+    const auto places = words(info, 1);
+    Bytes hashes = bytes(info, 2);
+    const Bytes paths = bytes(info, 3);
+    const size_t count = places.size() / 2, inTile = levelsOf(params.m), levels = inTile + levelsOf(params.N);
+    if (places.size() != 2 * count || hashes.size() != 32 * count || paths.size() != 32 * levels * count)
+      throw Failure("BAD_INPUT", "a leaf and a path for each place");
+    Bytes pairs(64 * count);
+    for (size_t level = 0; level < levels; level++) {
+      for (size_t at = 0; at < count; at++) {
+        const uint32_t index = level < inTile ? places[2 * at + 1] >> level : places[2 * at] >> (level - inTile);
+        memcpy(&pairs[64 * at + 32 * (index & 1)], &hashes[32 * at], 32);
+        memcpy(&pairs[64 * at + 32 * (~index & 1)], &paths[32 * (levels * at + level)], 32);
+      }
+      lanes()->nodes(pairs.data(), count, hashes.data());
+    }
+    return toJs(info.Env(), hashes);
+  });
+}
+
 /** dots(bytes, sums, u, r): for each row ⟨bytes, u⟩ = ⟨sums, r⟩ modulo 2^31 - 1, for both vectors. */
 Napi::Value dots(const Napi::CallbackInfo& info) {
   return guarded(info.Env(), [&] {
@@ -271,6 +300,7 @@ Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("OgvSession", OgvSession::define(env));
   exports.Set("rowOf", Napi::Function::New(env, rowOf));
   exports.Set("transposed", Napi::Function::New(env, transposed));
+  exports.Set("roots", Napi::Function::New(env, roots));
   exports.Set("dots", Napi::Function::New(env, dots));
   exports.Set("cpu", Napi::Function::New(env, cpu));
   exports.Set("dieWithParent", Napi::Function::New(env, dieWithParent));

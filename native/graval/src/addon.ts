@@ -72,6 +72,8 @@ export interface Addon {
   ) => NativeSession;
   rowOf(sizes: Uint32Array, k0: number, k1: number, t: number, row: Uint8Array): Uint8Array;
   transposed(sizes: Uint32Array, k0: number, k1: number, t: number, r: number, vectors: Uint32Array): Uint32Array;
+  /** The root that each leaf hash leads to; see OgvMath. */
+  roots(sizes: Uint32Array, places: Uint32Array, leaves: Uint8Array, paths: Uint8Array): Uint8Array;
   dots(y: Uint8Array, sums: Uint8Array, u: Uint32Array, r: Uint32Array): boolean;
   /** Of all matrices, iteration by iteration, 32 bytes each; on all cores, and blocks. `n`: a multiple of 64. */
   refc1Hashes(k0: number, k1: number, n: number, matrices: number, iterations: number): Uint8Array;

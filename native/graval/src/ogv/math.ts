@@ -2,13 +2,15 @@
 
 import type { Addon } from '../addon.ts';
 import type { OgvParams } from '../backend.ts';
-import { type Key, mixb, prf } from './primitives.ts';
+import { type Key, mixb, prf, rootOf } from './primitives.ts';
 import { sizesOf } from './protocol.ts';
 
 /** A prime below 2^31, for which sums of the Freivalds check stay exact. */
 export const prime = 2 ** 31 - 1;
 
 export interface OgvMath {
+  /** Root of each leaf hash, 32 bytes each. `places`: tile, row, tile, row …; `paths`: siblings from the bottom up, of equal length. */
+  roots(params: OgvParams, places: Uint32Array, leaves: Uint8Array, paths: Uint8Array): Uint8Array;
   /** Row of tile t before the last step: R products of the row of tile t - 1. */
   rowOf(params: OgvParams, key: Key, t: number, row: Uint8Array): Uint8Array;
   /** Sᵀv modulo the prime for two vectors of n values, one after the other. S is the matrix of product r of tile t. */
@@ -19,6 +21,7 @@ export interface OgvMath {
 
 export function nativeMath(addon: Addon): OgvMath {
   return {
+    roots: (params, places, leaves, paths) => addon.roots(sizesOf(params), places, leaves, paths),
     rowOf: (params, key, t, row) => addon.rowOf(sizesOf(params), ...key, t, row),
     transposed: (params, key, t, r, vectors) => addon.transposed(sizesOf(params), ...key, t, r, vectors),
     dots: (y, sums, u, v) => addon.dots(y, sums, u, v),
@@ -42,6 +45,16 @@ function signed(bytes: Uint8Array): Int8Array {
 
 /** About 10 ms a matrix at n = 64: for tests and small sizes. */
 export const referenceMath: OgvMath = {
+  roots({ m }, places, leaves, paths) {
+    const count = places.length / 2;
+    const size = paths.length / count;
+    return Buffer.concat(
+      Array.from({ length: count }, (_, at) => {
+        const index = (places[2 * at] as number) * m + (places[2 * at + 1] as number);
+        return rootOf(leaves.subarray(32 * at, 32 * at + 32), index, paths.subarray(size * at, size * (at + 1)));
+      }),
+    );
+  },
   rowOf(params, key, t, row) {
     let y = Uint8Array.from(row);
     for (let r = 0; r < params.R; r++) {

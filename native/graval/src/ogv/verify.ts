@@ -25,41 +25,63 @@ function refuseUnless(held: boolean, reason: string): asserts held {
 interface Checker {
   params: OgvParams;
   key: Key;
-  rootFill: Buffer;
   math: OgvMath;
-  /** Rows whose path was checked: the same row is often opened more than once. */
-  opened: Map<string, Buffer>;
+  /** The rows that were sent, each once, and whether its path leads to the committed root. */
+  opened: Map<string, { row: Buffer; committed: boolean }>;
 }
 
 function levels(count: number): number {
   return Math.ceil(Math.log2(count));
 }
 
+function pathSize({ m, N }: OgvParams): number {
+  return 32 * (levels(m) + levels(N));
+}
+
+/** Follows the paths of all rows at once, which is many times faster than one by one. What has a wrong shape is left to `open`. */
+function openAll(
+  math: OgvMath,
+  params: OgvParams,
+  rootFill: Buffer,
+  sent: Iterable<OgvRow | undefined>,
+): Checker['opened'] {
+  const { n, m, N } = params;
+  const found = new Map<string, { t: number; i: number; row: Buffer; path: Buffer }>();
+  for (const one of sent) {
+    if (!one || one.t >= N || one.i >= m || found.has(`${one.t}/${one.i}`)) continue;
+    const [row, path] = [Buffer.from(one.row, 'base64'), Buffer.from(one.path, 'base64')];
+    if (row.length === n && path.length === pathSize(params))
+      found.set(`${one.t}/${one.i}`, { t: one.t, i: one.i, row, path });
+  }
+  const all = [...found.values()];
+  if (all.length === 0) return new Map();
+  const places = Uint32Array.from(all.flatMap(({ t, i }) => [t, i]));
+  const leaves = Buffer.concat(all.map(({ t, i, row }) => sha256('\0', u32(t, i), row)));
+  const roots = math.roots(params, places, leaves, Buffer.concat(all.map(({ path }) => path)));
+  return new Map(
+    [...found].map(([name, { row }], at) => [
+      name,
+      { row, committed: rootFill.equals(roots.subarray(32 * at, 32 * at + 32)) },
+    ]),
+  );
+}
+
 /** The bytes of a row that was asked for, once its path leads to the committed root. */
-function open(checker: Checker, sent: OgvRow | undefined, t: number, i: number): Buffer {
-  const { n, m, N } = checker.params;
+function open({ params, opened }: Checker, sent: OgvRow | undefined, t: number, i: number): Buffer {
   refuseUnless(sent?.t === t && sent.i === i, `row ${i} of tile ${t} was asked for and not sent`);
   const row = Buffer.from(sent.row, 'base64');
-  refuseUnless(row.length === n, `row ${i} of tile ${t} has not n bytes`);
-  const name = `${t}/${i}`;
-  const known = checker.opened.get(name);
-  if (known) {
-    refuseUnless(known.equals(row), `row ${i} of tile ${t} was sent in two versions`);
-    return row;
-  }
-  const path = Buffer.from(sent.path, 'base64');
-  refuseUnless(path.length === 32 * (levels(m) + levels(N)), `the path of row ${i} of tile ${t} has a wrong length`);
-  const leaf = sha256('\0', u32(t, i), row);
-  refuseUnless(
-    rootOf(leaf, t * m + i, path).equals(checker.rootFill),
-    `row ${i} of tile ${t} is not what was committed`,
-  );
-  checker.opened.set(name, row);
+  refuseUnless(row.length === params.n, `row ${i} of tile ${t} has not n bytes`);
+  const known = opened.get(`${t}/${i}`);
+  refuseUnless(known !== undefined, `the path of row ${i} of tile ${t} has a wrong length`);
+  refuseUnless(known.row.equals(row), `row ${i} of tile ${t} was sent in two versions`);
+  refuseUnless(known.committed, `row ${i} of tile ${t} is not what was committed`);
   return row;
 }
 
 function xor(a: Uint8Array, b: Uint8Array): Buffer {
-  return Buffer.from(a.map((value, at) => value ^ (b[at] as number)));
+  const out = Buffer.from(a);
+  for (let at = 0; at < out.length; at++) out[at] = (a[at] as number) ^ (b[at] as number);
+  return out;
 }
 
 function checkRow(
@@ -165,7 +187,6 @@ export function verifyOpening(
   ];
   const { sigma, key } = contextOf(challenge, device, pkM);
   const committed = commitOf(sigma, rootFill, rootWalk);
-  const checker: Checker = { params: challenge.params, key, rootFill, math, opened: new Map() };
   try {
     refuseUnless(challenge.device === device.uuid, 'the challenge is for another GPU');
     refuseUnless(
@@ -173,6 +194,15 @@ export function verifyOpening(
       'the commit is not made of this challenge, key and roots',
     );
     const plan = planOf(queries, committed, challenge.params);
+    const sent = [
+      ...opening.rows.slice(0, plan.rows.length).flatMap(({ x, prev, src }) => [x, prev, src]),
+      ...opening.walks.slice(0, plan.walks.length).flatMap(({ rows }) => rows.slice(0, challenge.params.K)),
+      ...opening.tiles
+        .slice(0, plan.tiles.length)
+        .flatMap(({ rows }) => rows.slice(0, queries.rowsPerTile).flatMap(({ x, prev, src }) => [x, prev, src])),
+    ];
+    const opened = openAll(math, challenge.params, rootFill, sent);
+    const checker: Checker = { params: challenge.params, key, math, opened };
     const start = { ...walkKeyOf(sigma, rootFill), rootWalk };
     for (const [at, row] of plan.rows.entries()) checkRow(checker, row, opening.rows[at]);
     for (const [at, walk] of plan.walks.entries()) checkWalk(checker, start, walk, opening.walks[at]);

@@ -1,7 +1,8 @@
 // The vendor's own libraries on pocl, without their long work: seconds. What graval.md 9.4 and 9.5 found, each by name.
 
+import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -23,12 +24,17 @@ function validator(environment: Record<string, string> = {}) {
   return openVendorVerifier({ library: host.validator, environment: { ...host.environment, ...environment } });
 }
 
-async function rejects(work: Promise<unknown>, code: GravalErrorCode): Promise<void> {
+async function failureOf(work: Promise<unknown>): Promise<GravalError> {
   const error = await work.then(
     () => undefined,
     (reason) => reason,
   );
   assert.instance(error, GravalError);
+  return error;
+}
+
+async function rejects(work: Promise<unknown>, code: GravalErrorCode): Promise<void> {
+  const error = await failureOf(work);
   assert.is(error.code, code, error.message);
 }
 
@@ -118,8 +124,17 @@ test('an info answer is checked without OpenCL and without a start', async () =>
   await bare.close();
 });
 
+/** A folder in which the loader finds an empty file under this name, in front of the machine's library: it is as good as missing. */
+function without(library: string): string {
+  const path = `${folder}/without-${library}`;
+  mkdirSync(path);
+  writeFileSync(`${path}/${library}`, '');
+  return `${path}:${host.environment.LD_LIBRARY_PATH}`;
+}
+
 const broken: Record<string, Record<string, string>> = {
   'no CLBlast': { LD_LIBRARY_PATH: folder },
+  'no OpenCL': { LD_LIBRARY_PATH: without('libOpenCL.so.1') },
   'no OpenCL driver': { OCL_ICD_VENDORS: folder },
   'no device that is a GPU': { GRAVAL_SHIM_WITHOUT: 'type' },
   'no device id': { GRAVAL_SHIM_WITHOUT: 'uuid' },
@@ -133,6 +148,45 @@ for (const [name, environment] of Object.entries(broken)) {
     await lost.close();
   });
 }
+
+test('a system without OpenSSL 3, as Debian 11, is named when the library does not load', async () => {
+  const old = miner({ LD_LIBRARY_PATH: without('libcrypto.so.3') });
+  const error = await failureOf(old.devices());
+  assert.is(error.code, 'NO_LIBRARY');
+  assert.match(error.message, /libcrypto\.so\.3/);
+  await old.close();
+});
+
+test('a C library that is too old is named when the library does not load', async () => {
+  const stub = `${folder}/libcrypto.so.3`;
+  // The stub has what Debian 11 lacks, but asks for a C library that no system has yet: the loader's complaint is the same.
+  writeFileSync(`${folder}/new.map`, 'GLIBC_2.99 { global: gnu_get_libc_version_2_99; };');
+  const build = (...args: string[]) => assert.is(spawnSync('gcc', args, { cwd: folder }).status, 0, args.join(' '));
+  writeFileSync(`${folder}/new.c`, 'int gnu_get_libc_version_2_99(void) { return 0; }');
+  build('-shared', '-fPIC', '-Wl,-soname,libm.so.6', '-Wl,--version-script=new.map', 'new.c', '-o', 'libnew.so');
+  writeFileSync(
+    `${folder}/stub.c`,
+    'int gnu_get_libc_version_2_99(void); int stub(void) { return gnu_get_libc_version_2_99(); }',
+  );
+  build('-shared', '-fPIC', 'stub.c', '-L.', '-lnew', '-o', stub);
+  const old = miner({ LD_LIBRARY_PATH: folder });
+  const error = await failureOf(old.devices());
+  assert.is(error.code, 'NO_LIBRARY');
+  assert.match(error.message, /GLIBC_2\.99' not found/);
+  await old.close();
+});
+
+test('without /sys the driver aborts its process: the call fails, and this process goes on', () => {
+  const script = `
+    import { openVendor } from '${new URL('backend.ts', import.meta.url)}';
+    const backend = openVendor(${JSON.stringify({ library: host.miner, environment: host.environment })});
+    console.log(await backend.devices().then(() => 'devices', ({ code }) => code));
+    await backend.close();`;
+  const empty = `mount -t tmpfs none /sys && exec "$0" --disable-warning=ExperimentalWarning --input-type=module -e "$1"`;
+  const args = ['--mount', 'sh', '-c', empty, process.execPath, script];
+  const made = spawnSync('unshare', args, { encoding: 'utf8', timeout: 60_000 });
+  assert.is(made.stdout.trim(), 'INTERNAL', made.stderr);
+});
 
 test('too little memory is no proof, although the library reports success', async () => {
   const small = miner({ GRAVAL_SHIM_MEMORY_MIB: '2400' });
