@@ -1,7 +1,7 @@
 // `cdk8s synth` and `npm run synth` as programs: whole repositories of 1, 10 and 100 servers, and what they refuse.
 
 import { execFile } from 'node:child_process';
-import { appendFileSync, cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -64,18 +64,19 @@ test('with --pinned each image needs its digest, and nothing is written while on
   const out = join(dir, 'pinned');
   const refused = await synth('--pinned', '--out', out);
   assert.is(refused.code, 2);
-  assert.match(refused.output, /^images: miner, .*found no digest, allowed: name:tag@sha256:…\n$/);
+  assert.match(refused.output, /^images\.yaml: miner, .*found no digest, allowed: name:tag@sha256:… \(chutes-miner images pin\)\n$/);
   assert.throws(() => filesIn(out), /ENOENT/);
   const repo = repository(0);
-  const yaml = readFileSync(join(repo, 'miner.yaml'), 'utf8').replace(/^images:\n( .*\n)+/m, '');
-  writeFileSync(join(repo, 'miner.yaml'), yaml);
   const pinned = Object.entries(imageValues.parse({})).map(
-    ([name, image]) => `  ${name}: ${image}@sha256:${'0'.repeat(64)}`,
+    ([name, image]) => `${name}: ${image}@sha256:${'0'.repeat(64)}\n`,
   );
-  appendFileSync(join(repo, 'miner.yaml'), `\nimages:\n${pinned.join('\n')}\n`);
+  writeFileSync(join(repo, 'images.yaml'), pinned.join(''));
   const { code, output } = await synth('--pinned', '--repo', repo, '--out', out);
   assert.is(code, 0, output);
   assert.not.match(output, /pinned by tag only/);
+  const images = filesIn(out).flatMap((path) => readFileSync(join(out, path), 'utf8').match(/^ *"?image"?: .*$/gm) ?? []);
+  assert.ok(images.length > 10);
+  for (const image of images) assert.match(image, /:[^:]+@sha256:0{64}"?$/);
 });
 
 test('an option that is not known is named, and nothing is written', async () => {

@@ -35,7 +35,10 @@ async function main(): Promise<void> {
   const { config, servers } = await readConfigFolder(values.repo === 'TEMPLATE' ? template : values.repo);
   const unpinned = unpinnedImages(config.images);
   if (values.pinned && unpinned.length > 0)
-    throw new MinerError('E-CONFIG', `images: ${unpinned.join(', ')}: found no digest, allowed: name:tag@sha256:…`);
+    throw new MinerError(
+      'E-CONFIG',
+      `images.yaml: ${unpinned.join(', ')}: found no digest, allowed: name:tag@sha256:… (chutes-miner images pin)`,
+    );
   const files = renderTree(config, servers);
   for (const folder of rendered) rmSync(join(values.out, folder), { recursive: true, force: true });
   for (const [path, text] of files) {

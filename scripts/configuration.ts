@@ -1,8 +1,9 @@
-// Writes docs/configuration.md: every field of miner.yaml and servers/<name>.yaml with type, default and meaning, from the schemas that
+// Writes docs/configuration.md: every field of miner.yaml, images.yaml and servers/<name>.yaml with type, default and meaning, from the schemas that
 // read those files. Usage: npm run configuration
 
 import { writeFileSync } from 'node:fs';
 import { minerConfig, serverConfig } from '@miner/controller/domain/config.ts';
+import { imageValues } from '@miner/controller/domain/values/images.ts';
 import { z } from 'zod';
 
 export const configurationFile = new URL('../docs/configuration.md', import.meta.url);
@@ -73,6 +74,7 @@ function shapeOf(schema: z.ZodType): Shape {
 
 export const files: Readonly<Record<string, Field[]>> = {
   'miner.yaml': fieldsOf(shapeOf(minerConfig)),
+  'images.yaml': fieldsOf(shapeOf(imageValues)),
   'servers/<name>.yaml': fieldsOf(shapeOf(serverConfig)),
 };
 

@@ -17,6 +17,7 @@ export const groups: Readonly<Record<string, string>> = {
   node: 'Add, delete, lock and list GPU servers',
   deployments: 'List, show and remove deployments',
   inventory: 'Compare what the miner and the validator know',
+  images: 'Pin the images that the miner runs, and see which have moved',
   kubeconfig: 'Fetch access to the clusters',
   strategy: 'Run the planner for another program',
   hotkey: 'Show the miner hotkey',
@@ -184,6 +185,24 @@ export const entries: readonly Entry[] = [
     summary: 'Merge access to one GPU server, straight from its agent',
     group: other,
     load: () => import('./commands/kubeconfig-sync-node.ts'),
+  },
+  {
+    path: ['images', 'list'],
+    summary: 'List the images that the miner runs, and whether each is pinned by digest',
+    group: other,
+    load: () => import('./commands/images-list.ts'),
+  },
+  {
+    path: ['images', 'pin'],
+    summary: 'Ask the registries for digests and write them into images.yaml',
+    group: other,
+    load: () => import('./commands/images-pin.ts'),
+  },
+  {
+    path: ['images', 'check'],
+    summary: 'Check that every image is pinned and its tag unchanged; exit 3 when not',
+    group: other,
+    load: () => import('./commands/images-check.ts'),
   },
   {
     path: ['instance-logs'],

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { MinerError } from '../domain/errors.ts';
+import { imageValues } from '../domain/values/images.ts';
 import { readConfigFolder } from './configfolder.ts';
 import { serverFileText } from './serverfile.ts';
 import { miner, validator } from './testing/fixture.ts';
@@ -74,6 +75,21 @@ test('a policy that names a server without a file is found on its line, with the
   ]);
   const faulty = { ...files, 'servers/other.yaml': 'name: other', 'servers/gpu-001.yaml': 'x' };
   assert.not((await problems(faulty)).some((problem) => problem.includes('a server that has a file')));
+});
+
+test('images.yaml takes the place of defaults, and an image has one place only', async () => {
+  const image = `r.example/redis:7@sha256:${'ab'.repeat(32)}`;
+  const { config } = await read({ 'miner.yaml': minerYaml, 'images.yaml': `redis: ${image}\n` });
+  assert.equal([config.images.redis, config.images.nginx], [image, imageValues.parse({}).nginx]);
+  assert.equal((await read({ 'miner.yaml': minerYaml, 'images.yaml': '# none\n' })).config.images, imageValues.parse({}));
+  const twice = { 'miner.yaml': `${minerYaml}images:\n  redis: r/redis:6\n`, 'images.yaml': `redis: ${image}\n` };
+  assert.equal(await problems(twice), [
+    'miner.yaml:8: images.redis: found an image, allowed: to be named in images.yaml only, where it is too',
+  ]);
+  assert.equal(await problems({ 'miner.yaml': minerYaml, 'images.yaml': `redi: ${image}\nnginx: r/nginx:latest\n` }), [
+    'images.yaml:1: redi: found an unknown field, allowed: redis (is that what you mean?)',
+    'images.yaml:2: nginx: found "r/nginx:latest", allowed: name:tag or name:tag@sha256:…, and the tag may not be latest',
+  ]);
 });
 
 test('a folder without servers is valid, one without miner.yaml is not', async () => {

@@ -1,10 +1,12 @@
-// The configuration of branch `main` as a whole: miner.yaml and servers/*.yaml, and what must agree between them. All problems at once.
+// The configuration of branch `main` as a whole: miner.yaml, images.yaml and servers/*.yaml, and what must agree between them. All problems at once.
 
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { parseDocument } from 'yaml';
 import type { z } from 'zod';
 import { type MinerConfig, minerConfig, type ServerConfig, serverConfig } from '../domain/config.ts';
 import { serversNamed } from '../domain/policy.ts';
+import { type Images, imagesFileValues } from '../domain/values/images.ts';
 import { type CheckedFile, checkYamlFile, lineOf } from './configfile.ts';
 import { isErrno } from './files.ts';
 import { configError, formatField, formatFound, nearest, type Problem } from './problems.ts';
@@ -18,6 +20,10 @@ export interface Configuration {
 export type ConfigFiles = ReadonlyMap<string, Buffer>;
 
 export const minerFile = 'miner.yaml';
+/** The one place for tags and digests of images; may be left out. */
+export const imagesFile = 'images.yaml';
+/** Files at the top that are read. */
+export const topFiles: readonly string[] = [minerFile, imagesFile];
 export const serversFolder = 'servers';
 
 /** Whether a file of folder `servers` is read: a YAML file whose name does not begin with `example`. */
@@ -100,12 +106,24 @@ function checkAddresses(checked: ReadonlyMap<string, CheckedFile<ServerConfig>>)
   });
 }
 
+/** An image has one place, so that the digest somebody looks at is the one that runs. */
+function checkImages(images: CheckedFile<Partial<Images> | null>, { text }: CheckedFile<MinerConfig>): Problem[] {
+  const miner = parseDocument(text);
+  return Object.keys(images.value ?? {})
+    .filter((name) => miner.hasIn(['images', name]))
+    .map((name) => {
+      const path = ['images', name];
+      const allowed = `to be named in ${imagesFile} only, where it is too`;
+      return { file: minerFile, line: lineOf(text, path), field: formatField(path), found: 'an image', allowed };
+    });
+}
+
 /** A reader that checks a file again only when its content changed: there may be a thousand of them. */
 export function createConfigReader(): (files: ConfigFiles) => Configuration {
   let known = new Map<string, { bytes: Buffer; checked: CheckedFile<ServerConfig> }>();
 
   function checkServers(files: ConfigFiles): Map<string, CheckedFile<ServerConfig>> {
-    const names = [...files.keys()].filter((file) => file !== minerFile).sort();
+    const names = [...files.keys()].filter((file) => !topFiles.includes(file)).sort();
     const next: typeof known = new Map();
     for (const file of names) {
       const bytes = files.get(file) ?? Buffer.alloc(0);
@@ -127,14 +145,18 @@ export function createConfigReader(): (files: ConfigFiles) => Configuration {
       allowed: 'a file with hotkey and validators',
     };
     const servers = checkServers(files);
+    const images = check(files.get(imagesFile) ?? Buffer.alloc(0), imagesFile, imagesFileValues);
     const problems = [
       ...(miner ? [...miner.problems, ...checkValidators(miner), ...checkPolicy(miner, servers.keys())] : [absent]),
       ...[...servers].flatMap(([file, one]) => [...one.problems, ...checkServer(file, one, miner?.value)]),
+      ...images.problems,
+      ...(miner ? checkImages(images, miner) : []),
       ...checkAddresses(servers),
     ];
     if (problems.length > 0 || !miner?.value) throw configError(problems);
     const values = [...servers.values()].flatMap(({ value }) => (value ? [[value.name, value] as const] : []));
-    return { config: miner.value, servers: new Map(values) };
+    const config = { ...miner.value, images: { ...miner.value.images, ...images.value } };
+    return { config, servers: new Map(values) };
   };
 }
 
@@ -151,7 +173,7 @@ async function namesIn(dir: string): Promise<string[]> {
 export async function readConfigFolder(dir: string): Promise<Configuration> {
   const files = new Map<string, Buffer>();
   const names = [
-    minerFile,
+    ...topFiles,
     ...(await namesIn(join(dir, serversFolder))).filter(isServerFile).map((name) => `${serversFolder}/${name}`),
   ];
   for (const name of names) {

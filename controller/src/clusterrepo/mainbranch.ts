@@ -7,7 +7,7 @@ import { MinerError } from '../domain/errors.ts';
 import { isServerName } from '../domain/ids.ts';
 import { serversNamed } from '../domain/policy.ts';
 import type { MainTree, StrategyFile } from '../domain/ports.ts';
-import { createConfigReader, isServerFile, minerFile, serversFolder } from './configfolder.ts';
+import { createConfigReader, isServerFile, minerFile, serversFolder, topFiles } from './configfolder.ts';
 import { makeObject, type NewObject } from './objects.ts';
 import { formatField } from './problems.ts';
 import type { Repository } from './repository.ts';
@@ -44,8 +44,10 @@ export function openMainBranch(repository: Repository, clock: Clock): MainBranch
 
   async function configFiles(commit: string): Promise<Map<string, Buffer>> {
     const files = new Map<string, Buffer>();
-    const miner = fileOid(await repository.entry(commit, minerFile));
-    if (miner) files.set(minerFile, await repository.objects.read(miner, 'blob'));
+    for (const name of topFiles) {
+      const oid = fileOid(await repository.entry(commit, name));
+      if (oid) files.set(name, await repository.objects.read(oid, 'blob'));
+    }
     for (const [name, entry] of await repository.folder(commit, serversFolder)) {
       const oid = fileOid(entry);
       if (oid && isServerFile(name)) files.set(`${serversFolder}/${name}`, await repository.objects.read(oid, 'blob'));

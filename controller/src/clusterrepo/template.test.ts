@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { minerConfig, serverConfig } from '../domain/config.ts';
+import { imagesFileValues, imageValues } from '../domain/values/images.ts';
 import { checkYamlFile, parseYamlFile } from './configfile.ts';
 import { readConfigFolder } from './configfolder.ts';
 
@@ -21,6 +22,11 @@ test('the template shows the policy as a whole, and every field it shows with it
   for (const name of Object.keys(shown.policy)) {
     assert.match(read('miner.yaml'), new RegExp(`^ *${name}:`, 'm'), `${name} is not shown`);
   }
+});
+
+test('the template names every image, each as it is by default', () => {
+  const shown = parseYamlFile(read('images.yaml'), 'images.yaml', imagesFileValues);
+  assert.equal(Object.entries(shown ?? {}), Object.entries(imageValues.parse({})));
 });
 
 test('the rules that are commented out in miner.yaml are valid ones', () => {

@@ -25,6 +25,7 @@ export const errorCodes = [
   'E-API-UNREACHABLE',
   'E-CLOCK-SKEW',
   'E-KUBECONFIG',
+  'E-IMAGE',
   'E-ABORTED',
   'E-NOT-SUPPORTED',
   'E-CHAIN',

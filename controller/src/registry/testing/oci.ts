@@ -9,14 +9,15 @@ export interface OciRegistry extends RunningProcess<string> {
   url: string;
 }
 
-/** On a free port of `host`. */
-export async function startOciRegistry(dir: string, host = '127.0.0.1'): Promise<OciRegistry> {
+/** On a free port of `host`; `more` are further sections of its configuration, such as `auth`. */
+export async function startOciRegistry(dir: string, host = '127.0.0.1', more: object = {}): Promise<OciRegistry> {
   mkdirSync(dir, { recursive: true });
   const config = {
     version: '0.1',
     log: { level: 'info', formatter: 'text' },
     storage: { filesystem: { rootdirectory: `${dir}/data` } },
     http: { addr: `${host}:0` },
+    ...more,
   };
   writeFileSync(`${dir}/config.yml`, JSON.stringify(config));
   const args = ['serve', `${dir}/config.yml`];
