@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { lockedAnnotation, lockLabel, serverLabel } from '@miner/controller/domain/lockrequest.ts';
 import { jobs, pods } from '@miner/manifests/testing/health-cases.ts';
 import { configWith, objectsOf, the } from '@miner/manifests/testing/tree.ts';
 import { test } from 'uvu';
@@ -50,6 +51,37 @@ test('a Job has no actions', async () => {
   const job = { apiVersion: 'batch/v1', kind: 'Job', metadata: { name: 'x', namespace: 'chutes' }, spec: {} };
   assert.match(await argocd('list-actions', job), /^NAME +DISABLED\s*$/);
 });
+
+const application = (labels: Record<string, string>, locked = 'false') => ({
+  apiVersion: 'argoproj.io/v1alpha1',
+  kind: 'Application',
+  metadata: { name: 'members-gpu-1', namespace: 'argocd', labels, annotations: { [lockedAnnotation]: locked } },
+  spec: {},
+});
+const ofServer = { [serverLabel]: 'gpu-1' };
+
+for (const [what, object, lock, unlock] of [
+  ['is not locked', application(ofServer), 'false', 'true'],
+  ['is locked', application(ofServer, 'true'), 'true', 'false'],
+  ['is about to be locked', application({ ...ofServer, [lockLabel]: 'lock' }), 'true', 'false'],
+  ['is about to be unlocked', application({ ...ofServer, [lockLabel]: 'unlock' }, 'true'), 'false', 'true'],
+] as const)
+  test(`a server that ${what} offers the other button`, async () => {
+    const offered = (await argocd('list-actions', object)).trim().split(/\s+/).slice(2);
+    assert.equal(Object.fromEntries([offered.slice(0, 2), offered.slice(2, 4)]), { lock, unlock });
+  });
+
+test('an Application that is for no server has neither button', async () => {
+  assert.match(await argocd('list-actions', application({})), /^NAME +DISABLED\s*$/);
+});
+
+for (const action of ['lock', 'unlock'])
+  test(`${action} sets the label that the controller looks for, and changes nothing else`, async () => {
+    const before = application(ofServer);
+    const said = await argocd('run-action', before, action);
+    // Argo CD prints the object's lines that changed, or all of it.
+    assert.match(said, new RegExp(`chutes-miner\\.io/lock: "?${action}"?`));
+  });
 
 for (const [kind, annotations] of [
   ['Deployment', undefined],

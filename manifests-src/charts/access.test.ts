@@ -74,15 +74,19 @@ test('the agent may read what it tells of', () => {
   assert.equal(sorted(granted(agentGrants)), found);
 });
 
-test('the controller may write to its own Applications of Argo CD, to no other and nothing else', () => {
-  assert.match(textOf('kubernetes/applications.ts'), /method: 'PATCH'/);
+test('the controller may list Applications of Argo CD and write to its own, to no other and nothing else', () => {
+  assert.equal(textOf('kubernetes/applications.ts', 'kubernetes/lockrequests.ts').match(/'(GET|PATCH)', /g)?.sort(), ["'GET', ", "'PATCH', ", "'PATCH', "]);
   const servers = [serverNamed('gpu-01')];
   const config = configWith({ argocd: { repositoryUrl: 'https://git.example/cluster.git', namespace: 'argo' } });
   const [grant, ...more] = argocdGrants({ config, servers });
   assert.equal(more, []);
   assert.is(grant?.namespace, 'argo');
   const names = ['argocd', 'control', 'members-gpu-01', 'chutes-gpu-01'];
-  assert.equal(grant?.rules, [{ group: 'argoproj.io', resources: ['applications'], verbs: ['patch'], names }]);
+  const what = { group: 'argoproj.io', resources: ['applications'] };
+  assert.equal(grant?.rules, [
+    { ...what, verbs: ['patch'], names },
+    { ...what, verbs: ['list'] },
+  ]);
   const pod = the(objectsOf(config), 'Deployment', 'controller').spec.template?.spec;
   assert.is(pod?.serviceAccountName, 'controller');
   assert.ok(pod?.containers[0]?.args?.includes('--argocd-namespace=argo'));

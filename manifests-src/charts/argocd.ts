@@ -2,6 +2,7 @@
 // nobody else up.
 
 import type { MinerConfig, ServerConfig } from '@miner/controller/domain/config.ts';
+import { lockedAnnotation, serverLabel } from '@miner/controller/domain/lockrequest.ts';
 import type { Chart } from 'cdk8s';
 import { allowedKinds } from '../argocd/kinds.ts';
 import { Access } from '../constructs/access.ts';
@@ -38,7 +39,11 @@ function linksOf(
   );
 }
 
-/** What cannot be done on an object of the cluster, because git or the validator would not know of it. */
+/** What the buttons lock and unlock go by. */
+const labelsFor = ({ name }: ServerConfig) => ({ [serverLabel]: name });
+const stateOf = ({ locked }: ServerConfig) => ({ [lockedAnnotation]: String(locked) });
+
+/** For the command line. */
 const commandsOf = ({ name }: ServerConfig) => ({
   Explain: `chutes-miner why ${name}`,
   Lock: `chutes-miner node lock ${name}`,
@@ -115,7 +120,8 @@ const drawMembers: Part = (scope, { config, servers }) => {
       destination: { name: server.name, namespace: systemNamespace },
       folder: `members/${server.name}`,
       retry: [5, 180],
-      annotations: linksOf(config, 'gpus', server.name),
+      labels: labelsFor(server),
+      annotations: { ...linksOf(config, 'gpus', server.name), ...stateOf(server) },
       info: commandsOf(server),
     });
   }
@@ -132,7 +138,8 @@ const drawChutes: Part = (scope, { config, servers }) => {
       mayBeEmpty: true,
       checked: true,
       retry: [2, 60],
-      annotations: linksOf(config, 'deployments', server.name),
+      labels: labelsFor(server),
+      annotations: { ...linksOf(config, 'deployments', server.name), ...stateOf(server) },
       info: commandsOf(server),
     });
   }

@@ -68,6 +68,7 @@ export interface ApplicationProps {
   /** Seconds before a failed sync is tried again the first time, and at most. */
   retry: readonly [first: number, most: number];
   annotations?: Record<string, string>;
+  labels?: Record<string, string>;
   /** Commands for people, by name. */
   info?: Record<string, string>;
 }
@@ -107,6 +108,7 @@ export function application(scope: Construct, props: ApplicationProps): void {
     metadata: {
       name,
       namespace,
+      ...(props.labels && { labels: props.labels }),
       // Without it every commit makes Argo CD render every Application again.
       annotations: {
         'argocd.argoproj.io/manifest-generate-paths': `/${folder}`,

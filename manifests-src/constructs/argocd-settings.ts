@@ -19,6 +19,12 @@ const restartOnly = toYaml([
     definitions: [{ name: 'restart', 'action.lua': lua('restart') }],
   },
 ]);
+const lockActions = toYaml([
+  {
+    'discovery.lua': lua('lock-discovery'),
+    definitions: ['lock', 'unlock'].map((name) => ({ name, 'action.lua': lua('lock').replace('ACTION', name) })),
+  },
+]);
 
 /** Lua that Argo CD judges a Job with. */
 export function jobHealth({ argocd }: MinerConfig): string {
@@ -49,6 +55,7 @@ export function behaviour(scope: Construct, config: MinerConfig): void {
     'application.resourceTrackingMethod': 'annotation',
     'resource.customizations.actions.apps_DaemonSet': restartOnly,
     'resource.customizations.actions.apps_Deployment': restartOnly,
+    'resource.customizations.actions.argoproj.io_Application': lockActions,
     // No action on a Job: suspended, ended or started again it would run without the launch token, which is spent by then.
     'resource.customizations.actions.batch_Job': toYaml([{ 'discovery.lua': 'return {}', definitions: [] }]),
     'resource.customizations.health.Pod': podHealth,

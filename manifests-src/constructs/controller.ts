@@ -44,11 +44,18 @@ function reachedPorts({ config, servers }: ControllerProps): Port[] {
   return [...single.filter((port) => port < first || port > last).sort((a, b) => a - b), [first, last]];
 }
 
-/** To annotate the miner's Applications, and no others of that Argo CD; granted among Argo CD's files. */
+/**
+ * To annotate the miner's Applications, and no others of that Argo CD, and to find those whose buttons were pressed: a list cannot be
+ * granted by name. Granted among Argo CD's files.
+ */
 export function argocdGrants({ config, servers }: ControllerProps): Grant[] {
   const { argocd, control, members, chutes } = applicationNames;
   const names = [argocd, control, ...servers.flatMap(({ name }) => [members(name), chutes(name)])];
-  const rules = [{ group: 'argoproj.io', resources: ['applications'], verbs: ['patch'], names }];
+  const what = { group: 'argoproj.io', resources: ['applications'] };
+  const rules = [
+    { ...what, verbs: ['patch'], names },
+    { ...what, verbs: ['list'] },
+  ];
   return [{ name: 'miner-controller', namespace: config.argocd.namespace, rules }];
 }
 

@@ -48,7 +48,11 @@ export function findServer({ servers, byName }: Inventory, nameOrId: string): Se
 }
 
 /** Write the lock where people write it, and where it is shown from. */
-export async function setLocked(name: string, locked: boolean, { repo, store }: Parts): Promise<void> {
+export async function setLocked(
+  name: string,
+  locked: boolean,
+  { repo, store }: Pick<Parts, 'repo' | 'store'>,
+): Promise<void> {
   const config = (await repo.readMain()).servers.get(name);
   if (config) await repo.writeServer({ ...config, locked });
   await store.updateServer(name, { locked });

@@ -1,11 +1,10 @@
-// Asks Argo CD to compare Applications with git now: one annotation, the only thing the miner writes in its own cluster. A hint that is lost
-// costs time, never a change: Argo CD looks by itself too.
+// Asks Argo CD to compare Applications with git now: one annotation, which with the label of lockrequests.ts is all that the miner writes in its
+// own cluster. A hint that is lost costs time, never a change: Argo CD looks by itself too.
 
-import { request as plainRequest } from 'node:http';
-import { type RequestOptions, request as tlsRequest } from 'node:https';
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
 import { messageOf } from '../domain/errors.ts';
+import { callApi } from './call.ts';
 
 export interface ApplicationsOptions {
   config: KubeConfig;
@@ -24,7 +23,6 @@ export interface Applications {
 }
 
 const atOnce = 8;
-const timeoutMs = 10_000;
 /**
  * `hard`, because Argo CD asks git which files a commit touches, and git takes a file that goes on one server and one like it that comes on
  * another for a rename and names the new one only: with `normal` the first server's Application would keep its old manifests.
@@ -32,7 +30,6 @@ const timeoutMs = 10_000;
 const body = JSON.stringify({ metadata: { annotations: { 'argocd.argoproj.io/refresh': 'hard' } } });
 
 export function openApplications({ config, namespace, log, againMs = 2_000 }: ApplicationsOptions): Applications {
-  const server = config.getCurrentCluster()?.server ?? '';
   const waiting = new Set<string>();
   const workers = new Set<Promise<void>>();
   const again = new Map<string, NodeJS.Timeout>();
@@ -41,20 +38,7 @@ export function openApplications({ config, namespace, log, againMs = 2_000 }: Ap
   /** HTTP status. */
   async function annotate(name: string): Promise<number> {
     const path = `/apis/argoproj.io/v1alpha1/namespaces/${namespace}/applications/${name}`;
-    const options: RequestOptions = { method: 'PATCH', signal: AbortSignal.timeout(timeoutMs) };
-    await config.applyToHTTPSOptions(options);
-    const isPlain = server.startsWith('http:');
-    const { agent, ...plain } = options;
-    const headers = { ...options.headers, 'content-type': 'application/merge-patch+json' };
-    const { promise, resolve, reject } = Promise.withResolvers<number>();
-    const send = isPlain ? plainRequest : tlsRequest;
-    send(server + path, { ...(isPlain ? plain : options), headers }, (answer) => {
-      answer.resume();
-      answer.once('end', () => resolve(answer.statusCode ?? 0)).once('error', reject);
-    })
-      .once('error', reject)
-      .end(body);
-    return promise;
+    return (await callApi(config, 'PATCH', path, { type: 'application/merge-patch+json', body })).status;
   }
 
   function complain(text: string): void {

@@ -4,10 +4,12 @@
 import { gravalBootstrap } from '@miner/manifests/charts/graval-bootstrap.ts';
 import { applicationOf } from '@miner/manifests/constructs/application-names.ts';
 import type { Logger } from 'pino';
+import { setLocked } from '../api/inventory.ts';
 import { createApi } from '../api/server.ts';
 import type { BusHealth } from '../bus/redis.ts';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
+import type { LockRequest } from '../domain/lockrequest.ts';
 import type { ClusterRepo, ControllerLink, EventBus, PassReport, Store } from '../domain/ports.ts';
 import { systemRandom } from '../domain/random.ts';
 import { decisionsOf, plan } from '../gepetto/plan.ts';
@@ -56,6 +58,8 @@ export interface RunningController {
   link: ControllerLink;
   /** On one registry for all that runs in this process. */
   metrics: Metrics;
+  /** As the miner API does it; a server that there is not is left alone. Rejects when branch main cannot be written. */
+  setLocked(request: LockRequest): Promise<void>;
   /** Look at branch main soon. */
   wake(): void;
   /** Ends everything but the store and the bus. */
@@ -214,6 +218,11 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
     return worldFileText({ now: clock.now(), policy, world, memory: told.memory as PassMemory });
   }
 
+  function lookAgain(): void {
+    loop?.wake();
+    changed();
+  }
+
   const api = createApi({
     signer,
     store,
@@ -233,10 +242,7 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
       await store.mark('undeployAt', deploymentIds, clock.now());
       changed();
     },
-    changed() {
-      loop?.wake();
-      changed();
-    },
+    changed: lookAgain,
     log,
   });
   const url = await api.listen({ host, port }).catch(async (error: unknown) => {
@@ -264,6 +270,10 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
   return {
     url,
     metrics,
+    async setLocked({ server, locked }) {
+      await setLocked(server, locked, { repo, store });
+      lookAgain();
+    },
     wake: () => loop?.wake(),
     link: {
       ...launcher,

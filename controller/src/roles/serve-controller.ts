@@ -2,7 +2,8 @@
 
 import pino, { type Logger } from 'pino';
 import { systemClock } from '../domain/clock.ts';
-import { type Applications, openApplications } from '../kubernetes/applications.ts';
+import { openApplications } from '../kubernetes/applications.ts';
+import { followLockRequests, type LockRequestOptions } from '../kubernetes/lockrequests.ts';
 import { serveLink } from '../link/server.ts';
 import { nodeCluster } from '../registry/imagewatch.ts';
 import { loadHotkey } from '../signing/hotkey.ts';
@@ -18,11 +19,10 @@ export interface ServedController extends RunningRole {
   linkUrl: string;
 }
 
-/** Undefined without `--argocd-namespace`: then Argo CD looks when it does. */
-function argocdOf(values: OptionValues, log: Logger): Applications | undefined {
+/** Undefined without `--argocd-namespace`: then Argo CD looks when it does, and its buttons are not heard. */
+function argocdOf(values: OptionValues, log: Logger): Omit<LockRequestOptions, 'onAsked'> | undefined {
   const namespace = optional(values, 'argocd-namespace');
-  if (namespace === undefined) return undefined;
-  return openApplications({ config: nodeCluster(optional(values, 'kubeconfig')), namespace, log });
+  return namespace === undefined ? undefined : { config: nodeCluster(optional(values, 'kubeconfig')), namespace, log };
 }
 
 export async function serveController(values: OptionValues, log: Logger = pino()): Promise<ServedController> {
@@ -43,14 +43,14 @@ export async function serveController(values: OptionValues, log: Logger = pino()
     started.push(open.close);
     const { store, repo, bus } = open;
     await demandConfiguration(repo, signer.address);
-    const applications = argocdOf(values, log);
+    const argocd = argocdOf(values, log);
     const controller = await startController({
       signer,
       store,
       repo,
       bus,
       busHealth: bus.health,
-      applications,
+      applications: argocd && openApplications(argocd),
       gitState: () => gitState(repo),
       clock: systemClock,
       log,
@@ -58,6 +58,7 @@ export async function serveController(values: OptionValues, log: Logger = pino()
       port: ports.api,
     });
     started.push(controller.stop);
+    if (argocd) started.push(followLockRequests({ ...argocd, onAsked: controller.setLocked }));
     wake = controller.wake;
     count = controller.metrics.gitProblem;
     const link = await serveLink({
@@ -80,7 +81,8 @@ export const role: Role = {
     'Talks to validators and member clusters, holds the hotkey, serves the miner API, and does what Gepetto asks for.',
   help: `  --hotkey FILE            wallet file of the miner's hotkey (JSON with ss58Address and secretSeed)
   --host ADDRESS, --port N where the miner API listens (default 0.0.0.0, 32000)
-  --argocd-namespace NAME  after each commit, ask Argo CD there to look at the Applications that it changes (default: it looks by itself)
+  --argocd-namespace NAME  after each commit, ask Argo CD there to look at the Applications that it changes, and heed its buttons lock and
+                           unlock (default: it looks by itself)
   --kubeconfig FILE        cluster that Argo CD's Applications are in (default: that of the pod's service account)
   --link-host ADDRESS, --link-port N   where Gepetto finds the controller (default 0.0.0.0, 32010)
 ${connectionHelp}`,
