@@ -64,7 +64,10 @@ test('with --pinned each image needs its digest, and nothing is written while on
   const out = join(dir, 'pinned');
   const refused = await synth('--pinned', '--out', out);
   assert.is(refused.code, 2);
-  assert.match(refused.output, /^images\.yaml: miner, .*found no digest, allowed: name:tag@sha256:… \(chutes-miner images pin\)\n$/);
+  assert.match(
+    refused.output,
+    /^images\.yaml: miner, .*found no digest, allowed: name:tag@sha256:… \(chutes-miner images pin\)\n$/,
+  );
   assert.throws(() => filesIn(out), /ENOENT/);
   const repo = repository(0);
   const pinned = Object.entries(imageValues.parse({})).map(
@@ -74,7 +77,9 @@ test('with --pinned each image needs its digest, and nothing is written while on
   const { code, output } = await synth('--pinned', '--repo', repo, '--out', out);
   assert.is(code, 0, output);
   assert.not.match(output, /pinned by tag only/);
-  const images = filesIn(out).flatMap((path) => readFileSync(join(out, path), 'utf8').match(/^ *"?image"?: .*$/gm) ?? []);
+  const images = filesIn(out).flatMap(
+    (path) => readFileSync(join(out, path), 'utf8').match(/^ *"?image"?: .*$/gm) ?? [],
+  );
   assert.ok(images.length > 10);
   for (const image of images) assert.match(image, /:[^:]+@sha256:0{64}"?$/);
 });

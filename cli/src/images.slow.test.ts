@@ -120,10 +120,19 @@ test('a registry with tokens is asked with one for this repository, fetched with
     asked.push({ scope, login: request.headers.authorization });
     const [, name, actions] = scope?.split(':') ?? [];
     const now = Math.floor(Date.now() / 1000);
-    const claims = { iss: 'tokens', aud: searchParams.get('service'), sub: '', nbf: now - 60, iat: now, exp: now + 300 };
+    const claims = {
+      iss: 'tokens',
+      aud: searchParams.get('service'),
+      sub: '',
+      nbf: now - 60,
+      iat: now,
+      exp: now + 300,
+    };
     const access = [{ type: 'repository', name, actions: actions?.split(',') }];
     const body = `${part({ typ: 'JWT', alg: 'RS256', x5c: [der] })}.${part({ ...claims, jti: 'x', access })}`;
-    const signature = createSign('sha256').update(body).sign(createPrivateKey(readFileSync(key)), 'base64url');
+    const signature = createSign('sha256')
+      .update(body)
+      .sign(createPrivateKey(readFileSync(key)), 'base64url');
     answer.setHeader('content-type', 'application/json').end(JSON.stringify({ token: `${body}.${signature}` }));
   });
   await new Promise<void>((done) => tokens.listen(0, '127.0.0.1', done));

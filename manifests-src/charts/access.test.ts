@@ -75,7 +75,12 @@ test('the agent may read what it tells of', () => {
 });
 
 test('the controller may list Applications of Argo CD and write to its own, to no other and nothing else', () => {
-  assert.equal(textOf('kubernetes/applications.ts', 'kubernetes/lockrequests.ts').match(/'(GET|PATCH)', /g)?.sort(), ["'GET', ", "'PATCH', ", "'PATCH', "]);
+  assert.equal(
+    textOf('kubernetes/applications.ts', 'kubernetes/lockrequests.ts')
+      .match(/'(GET|PATCH)', /g)
+      ?.sort(),
+    ["'GET', ", "'PATCH', ", "'PATCH', "],
+  );
   const servers = [serverNamed('gpu-01')];
   const config = configWith({ argocd: { repositoryUrl: 'https://git.example/cluster.git', namespace: 'argo' } });
   const [grant, ...more] = argocdGrants({ config, servers });

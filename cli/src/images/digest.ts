@@ -42,7 +42,12 @@ export function placeOf(image: string): Place {
   const [repository, tag] = [path.slice(0, colon), path.slice(colon + 1)];
   const isLocal = /^(localhost|127\.\d+\.\d+\.\d+)(:|$)/.test(host);
   const url = host === hub ? 'https://registry-1.docker.io' : `${isLocal ? 'http' : 'https'}://${host}`;
-  return { host, url, repository: host === hub && !repository.includes('/') ? `library/${repository}` : repository, tag };
+  return {
+    host,
+    url,
+    repository: host === hub && !repository.includes('/') ? `library/${repository}` : repository,
+    tag,
+  };
 }
 
 function failure(place: Place, what: string, cause?: unknown): CliError {

@@ -39,6 +39,11 @@ export async function lookUp(images: readonly NamedImage[], { io, out }: Context
 
   await Promise.all(Array.from({ length: atOnce }, work));
   return Promise.all(
-    images.map(async (one) => ({ ...one, digest: undefined, problem: 'not asked', ...(await answers.get(withoutDigest(one.image))) })),
+    images.map(async (one) => ({
+      ...one,
+      digest: undefined,
+      problem: 'not asked',
+      ...(await answers.get(withoutDigest(one.image))),
+    })),
   );
 }

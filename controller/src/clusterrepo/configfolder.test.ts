@@ -81,7 +81,10 @@ test('images.yaml takes the place of defaults, and an image has one place only',
   const image = `r.example/redis:7@sha256:${'ab'.repeat(32)}`;
   const { config } = await read({ 'miner.yaml': minerYaml, 'images.yaml': `redis: ${image}\n` });
   assert.equal([config.images.redis, config.images.nginx], [image, imageValues.parse({}).nginx]);
-  assert.equal((await read({ 'miner.yaml': minerYaml, 'images.yaml': '# none\n' })).config.images, imageValues.parse({}));
+  assert.equal(
+    (await read({ 'miner.yaml': minerYaml, 'images.yaml': '# none\n' })).config.images,
+    imageValues.parse({}),
+  );
   const twice = { 'miner.yaml': `${minerYaml}images:\n  redis: r/redis:6\n`, 'images.yaml': `redis: ${image}\n` };
   assert.equal(await problems(twice), [
     'miner.yaml:8: images.redis: found an image, allowed: to be named in images.yaml only, where it is too',

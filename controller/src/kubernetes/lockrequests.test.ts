@@ -21,7 +21,13 @@ interface Scene {
 
 /** Argo CD's Applications as an API server keeps them: lists by label, JSON patches with their test. */
 async function withApplications(labels: Record<string, Labels>, work: (scene: Scene) => Promise<void>): Promise<void> {
-  const scene: Scene = { labels: new Map(Object.entries(labels)), asked: [], warnings: [], onAsked: () => {}, status: 200 };
+  const scene: Scene = {
+    labels: new Map(Object.entries(labels)),
+    asked: [],
+    warnings: [],
+    onAsked: () => {},
+    status: 200,
+  };
   const root = '/apis/argoproj.io/v1alpha1/namespaces/argo/applications';
   async function answer(request: IncomingMessage): Promise<[status: number, text: string]> {
     const url = new URL(request.url ?? '', 'http://x');
