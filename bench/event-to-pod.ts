@@ -140,7 +140,12 @@ const end = (code: number) => {
   process.exit(code);
 };
 process.once('SIGINT', () => end(130)).once('SIGTERM', () => end(143));
-setTimeout(() => end(1), limitMs).unref();
+/** Tells of the rounds so far. */
+let finish = (): void => undefined;
+setTimeout(() => {
+  finish();
+  end(1);
+}, limitMs).unref();
 
 try {
   const tools = await ensureTools();
@@ -161,17 +166,25 @@ try {
   const meter = startMeter(pids);
   const rounds: Round[] = [];
   const wanted = Number(values.rounds);
+  finish = () => {
+    const report = reportOf('event-to-pod', { servers: fleet.servers.length }, meter);
+    tellAll(report, rounds);
+    for (const [name, pid] of pids()) {
+      if (!/controller$|gepetto|repo-server/.test(name)) continue;
+      report(`cpu/${name}`, meter.cpuOf(name), 's', rounds.length);
+      report(`rss/${name}`, usageOf(pid).rss, 'MiB', 1);
+    }
+  };
   for (let turn = 0; turn < wanted && performance.now() < deadline; turn++) {
-    rounds.push(await round(scene, turn, seen, directs));
-    tell(`round ${turn + 1}: ${JSON.stringify(rounds.at(-1))}`);
+    try {
+      rounds.push(await round(scene, turn, seen, directs));
+      tell(`round ${turn + 1}: ${JSON.stringify(rounds.at(-1))}`);
+    } catch (error) {
+      tell(`round ${turn + 1} failed: ${error instanceof Error ? error.message : error}`);
+    }
   }
-  const report = reportOf('event-to-pod', { servers: fleet.servers.length }, meter);
-  tellAll(report, rounds);
-  for (const [name, pid] of pids()) {
-    if (!/controller$|gepetto|repo-server/.test(name)) continue;
-    report(`cpu/${name}`, meter.cpuOf(name), 's', rounds.length);
-    report(`rss/${name}`, usageOf(pid).rss, 'MiB', 1);
-  }
+  finish();
+  if (rounds.length === 0) throw new Error('no round came to its end');
   end(0);
 } catch (error) {
   console.error(error);
