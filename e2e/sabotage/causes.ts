@@ -172,14 +172,15 @@ export const causes: Cause[] = [
   },
   {
     scene: 'a server that is dead for minutes',
-    what: 'silence of a server is taken for its end',
+    what: 'silence of a server is not noticed',
     edits: [
-      edit(join(gepetto, 'reconcile.ts'), 'const appearGraceMs = 120_000;', 'const appearGraceMs = 1_000;'),
-      edit(join(gepetto, 'reconcile.ts'), "if (health?.state === 'healthy') {", 'if (health) { pods = [];'),
-      edit(join(gepetto, 'reconcile.ts'), 'health.syncedAt, since)', 'now + appearGraceMs, 0)'),
-      edit(join(gepetto, 'reconcile.ts'), 'const quiet = isQuiet &&', 'const quiet = false &&'),
+      edit(
+        join(kubernetes, 'health.ts'),
+        '    health = { ...health, state, since: clock.now() };',
+        "    if (state === 'unhealthy') return;\n$&",
+      ),
     ],
-    seen: /absence alone removes nothing|are active|is active on/,
+    seen: /it is noticed/,
     async mend({ fleet }) {
       const [, second] = fleet.servers;
       await second?.powerOn();
@@ -193,7 +194,7 @@ export const causes: Cause[] = [
       edit(join(gepetto, 'reconcile.ts'), 'snapshotAt > seen.snapshotAt;', 'true;'),
       edit(join(gepetto, 'reconcile.ts'), 'health.syncedAt, since)', 'now, since)'),
     ],
-    seen: /nobody lost patience|two are committed/,
+    seen: /nobody lost patience|two are committed|are active/,
     mend: restartArgoCd,
   },
   {
