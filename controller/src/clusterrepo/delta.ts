@@ -11,7 +11,7 @@ export function readVarint(bytes: Buffer, from: number): { value: number; next: 
   let value = 0;
   let scale = 1;
   for (let at = from; at < bytes.length; at++) {
-    const byte = bytes[at] ?? 0;
+    const byte = bytes.readUInt8(at);
     value += (byte & 0x7f) * scale;
     if (byte < 0x80) return { value, next: at + 1 };
     scale *= 128;
@@ -24,7 +24,9 @@ function readCopy(delta: Buffer, from: number, flags: number): { offset: number;
   const bytes = [0, 0, 0, 0, 0, 0, 0];
   let next = from;
   for (let bit = 0; bit < 7; bit++) {
-    if (flags & (1 << bit)) bytes[bit] = delta[next++] ?? 0;
+    if ((flags & (1 << bit)) === 0) continue;
+    if (next >= delta.length) throw damaged();
+    bytes[bit] = delta.readUInt8(next++);
   }
   const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0] = bytes;
   const length = e + f * 0x100 + g * 0x10000;
@@ -39,7 +41,7 @@ export function applyDelta(base: Buffer, delta: Buffer): Buffer {
   const result = Buffer.allocUnsafe(target.value);
   let end = 0;
   for (let at = target.next; at < delta.length; ) {
-    const flags = delta[at++] ?? 0;
+    const flags = delta.readUInt8(at++);
     if (flags & 0x80) {
       const { offset, length, next } = readCopy(delta, at, flags);
       if (offset + length > base.length) throw damaged();

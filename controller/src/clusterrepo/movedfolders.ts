@@ -16,15 +16,15 @@ function differing(before: TreeEntries, after: TreeEntries): string[] {
 export async function movedFolders(repository: Repository, from: string | undefined, to: string): Promise<string[]> {
   const { objects } = repository;
   const base = from ?? (await repository.parentOf(to));
-  const root = async (commit: string | undefined) =>
-    commit === undefined ? new Map() : objects.readTree(await repository.rootOf(commit));
-  const [before, after]: TreeEntries[] = [await root(base), await root(to)];
+  const root = async (commit: string) => objects.readTree(await repository.rootOf(commit));
+  const before: TreeEntries = base === undefined ? new Map() : await root(base);
+  const after = await root(to);
   const moved: string[] = [];
-  for (const name of differing(before ?? new Map(), after ?? new Map())) {
+  for (const name of differing(before, after)) {
     if (!byServer.has(name)) moved.push(name);
     else {
-      const below = async (entries: TreeEntries | undefined): Promise<TreeEntries> => {
-        const oid = folderOid(entries?.get(name));
+      const below = async (entries: TreeEntries): Promise<TreeEntries> => {
+        const oid = folderOid(entries.get(name));
         return oid === undefined ? new Map() : objects.readTree(oid);
       };
       moved.push(...differing(await below(before), await below(after)).map((server) => `${name}/${server}`));

@@ -46,6 +46,9 @@ export function makeObject(type: ObjectType, content: Buffer): NewObject {
   return { oid: hashOf(wrap(type, content)), type, content };
 }
 
+/** Git knows the tree without files even where nobody has written it. */
+const emptyTree = makeObject('tree', Buffer.alloc(0)).oid;
+
 function damaged(oid: string, why: string, cause?: unknown): MinerError {
   return new MinerError('E-GIT-REPOSITORY', `git object ${oid} ${why}`, { detail: { oid }, cause });
 }
@@ -123,6 +126,7 @@ export function openObjects(gitdir: string): ObjectStore {
   return {
     read,
     async readTree(oid) {
+      if (oid === emptyTree) return new Map();
       return trees.get(oid) ?? remember(oid, decodeTree(await read(oid, 'tree')));
     },
     async write(objects, encoded = () => encodePack(objects)) {

@@ -41,12 +41,12 @@ interface Placed {
 
 function indexOf(placed: readonly Placed[], packHash: Buffer): Buffer {
   const sorted = [...placed].sort((a, b) => (a.oid < b.oid ? -1 : 1));
-  const fanout = new Array<number>(256).fill(0);
-  for (const { oid } of sorted) {
-    const first = Number.parseInt(oid.slice(0, 2), 16);
-    fanout[first] = (fanout[first] ?? 0) + 1;
+  /** For each first byte, how many names begin with it or a lower one. */
+  const fanout: number[] = [];
+  for (const [before, { oid }] of sorted.entries()) {
+    while (fanout.length < Number.parseInt(oid.slice(0, 2), 16)) fanout.push(before);
   }
-  for (let i = 1; i < 256; i++) fanout[i] = (fanout[i] ?? 0) + (fanout[i - 1] ?? 0);
+  while (fanout.length < 256) fanout.push(sorted.length);
   const body = Buffer.concat([
     Buffer.from([0xff, 0x74, 0x4f, 0x63, 0, 0, 0, 2]),
     uint32s(fanout),

@@ -62,7 +62,7 @@ function openPack(indexPath: string): Pack {
     path,
     offsetOf(oid) {
       const wanted = Buffer.from(oid, 'hex');
-      const first = wanted[0] ?? 0;
+      const first = wanted.readUInt8(0);
       let low = first === 0 ? 0 : index.readUInt32BE(fanoutAt + (first - 1) * 4);
       let high = index.readUInt32BE(fanoutAt + first * 4);
       while (low < high) {
@@ -79,7 +79,7 @@ function openPack(indexPath: string): Pack {
       let high = starts.length;
       while (low < high) {
         const middle = (low + high) >> 1;
-        if ((starts[middle] ?? 0) <= offset) low = middle + 1;
+        if (Number(starts[middle]) <= offset) low = middle + 1;
         else high = middle;
       }
       return starts[low] ?? 0;
@@ -97,11 +97,11 @@ function readEntry(pack: Pack, file: number, offset: number): Buffer {
 
 /** Where the base of an offset delta is, counted back from the delta. */
 function readBack(bytes: Buffer, from: number): { back: number; next: number } {
-  let back = (bytes[from] ?? 0) & 0x7f;
+  let back = bytes.readUInt8(from) & 0x7f;
   let at = from;
-  while ((bytes[at] ?? 0) & 0x80) {
+  while (bytes.readUInt8(at) & 0x80) {
     at++;
-    back = (back + 1) * 128 + ((bytes[at] ?? 0) & 0x7f);
+    back = (back + 1) * 128 + (bytes.readUInt8(at) & 0x7f);
   }
   return { back, next: at + 1 };
 }
@@ -128,7 +128,7 @@ export function openPacks(gitdir: string): PackReader {
     const known = bases.get(key);
     if (known) return known;
     const bytes = readEntry(pack, file, offset);
-    const kind = ((bytes[0] ?? 0) >> 4) & 7;
+    const kind = (bytes.readUInt8(0) >> 4) & 7;
     const { next } = readVarint(bytes, 0);
     const type = types[kind];
     if (type) return keep(key, { type, content: inflateSync(bytes.subarray(next)) });

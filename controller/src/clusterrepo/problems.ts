@@ -39,7 +39,7 @@ export function formatFound(value: unknown): string {
   if (Array.isArray(value)) return `a list of ${value.length}`;
   if (typeof value === 'object') return 'a map of fields';
   if (holdsSecret(String(value))) return 'what looks like a secret';
-  const text = JSON.stringify(value) ?? String(value);
+  const text = JSON.stringify(value);
   return text.length > 80 ? `${text.slice(0, 79)}…` : text;
 }
 
@@ -83,14 +83,15 @@ export function formatAllowed(issue: z.core.$ZodIssue): string {
 function distance(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (const [i, char] of [...a].entries()) {
-    const next = [i + 1];
-    for (let j = 0; j < b.length; j++) {
-      const swap = (row[j] ?? 0) + (char === b[j] ? 0 : 1);
-      next.push(Math.min(swap, (row[j + 1] ?? 0) + 1, (next[j] ?? 0) + 1));
-    }
-    row = next;
+    let [diagonal, left] = [i, i + 1];
+    row = row.map((above, j) => {
+      if (j > 0) left = Math.min(diagonal + (char === b[j - 1] ? 0 : 1), above + 1, left + 1);
+      diagonal = above;
+      return left;
+    });
   }
-  return row[b.length] ?? 0;
+  const [changes = 0] = row.slice(-1);
+  return changes;
 }
 
 /** The known name that is meant most likely, if one is near enough. */

@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'uvu';
@@ -91,6 +100,19 @@ test('of many who move a branch at once exactly one wins each time', async () =>
     const outcomes = await Promise.all([b, c, b, c, b, c].map((next) => codeOf(moveBranch(gitdir, 'live', a, next))));
     assert.equal(outcomes.filter((outcome) => outcome === 'done').length, 1);
     assert.equal(outcomes.filter((outcome) => outcome === 'E-GIT-CONFLICT').length, 5);
+  });
+});
+
+test('what is no repository is an error, not a branch that is missing', async () => {
+  await withGit(async (gitdir, [a = '']) => {
+    mkdirSync(join(gitdir, 'refs', 'heads', 'live'));
+    assert.is(await codeOf(readBranch(gitdir, 'live')), 'EISDIR');
+    const file = join(gitdir, 'HEAD');
+    assert.is(await codeOf(readBranch(file, 'live')), 'ENOTDIR');
+    assert.is(await codeOf(moveBranch(file, 'live', undefined, a)), 'ENOTDIR');
+    const busy = join(gitdir, 'refs', 'heads', 'main.lock');
+    symlinkSync('main.lock', busy);
+    assert.is(await codeOf(moveBranch(gitdir, 'main', undefined, a, impatient)), 'ELOOP');
   });
 });
 

@@ -7,6 +7,8 @@ import { atHost, commitOnce, errorOf, forget, pushNote } from './testing/testrem
 import { git, specAt } from './testing/testrepo.ts';
 
 const run = promisify(execFile);
+/** The name of a tree without files. */
+const emptyTree = '4b825dc642cb6eb9a060e54bf8d69288fbee4904';
 
 /** Run the command that a message names, as a person with credentials does. */
 async function runNamed(message: string): Promise<void> {
@@ -72,20 +74,39 @@ for (const { name, empty, said } of emptied) {
   });
 }
 
-test('what a person removes in an ordinary commit is a wish', async () => {
-  await atHost(async ({ open, clone, problems }) => {
-    const repo = await open('one');
-    await commitOnce(repo, deploy(specAt(1, 0)));
-    const person = clone('person');
-    git(person, 'checkout', '--quiet', 'live');
-    git(person, 'rm', '-r', '--quiet', 'chutes');
-    git(person, 'commit', '--quiet', '-m', 'Stop everything');
-    git(person, 'push', '--quiet', 'origin', 'live');
-    await repo.refresh();
-    assert.is((await repo.readLive()).deployments.size, 0);
-    assert.equal(problems, []);
+const wished = [
+  {
+    what: 'the deployments',
+    empty(person: string) {
+      git(person, 'rm', '-r', '--quiet', 'chutes');
+      git(person, 'commit', '--quiet', '-m', 'Stop everything');
+    },
+  },
+  {
+    what: 'every file, by a tree that is in no store',
+    empty(person: string) {
+      const commit = git(person, 'commit-tree', emptyTree, '-p', 'HEAD', '-m', 'Nothing');
+      git(person, 'reset', '--quiet', '--soft', commit);
+    },
+  },
+];
+
+for (const { what, empty } of wished) {
+  test(`${what} that a person removes in an ordinary commit: a wish, and the next decision lands on it`, async () => {
+    await atHost(async ({ open, clone, problems }) => {
+      const repo = await open('one');
+      await commitOnce(repo, deploy(specAt(1, 0)));
+      const person = clone('person');
+      git(person, 'checkout', '--quiet', 'live');
+      empty(person);
+      git(person, 'push', '--quiet', 'origin', 'live');
+      await repo.refresh();
+      assert.is((await repo.readLive()).deployments.size, 0);
+      assert.equal(problems, []);
+      assert.is((await commitOnce(repo, deploy(specAt(1, 1)))).deployments.size, 1);
+    });
   });
-});
+}
 
 test('a branch that was taken back or got another history is followed and reported, live as well as main', async () => {
   await atHost(async ({ open, clone, problems }) => {
