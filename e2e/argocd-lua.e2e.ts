@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { lockedAnnotation, lockLabel, serverLabel } from '@miner/controller/domain/lockrequest.ts';
-import { jobs, pods } from '@miner/manifests/testing/health-cases.ts';
+import { claims, jobs, pods } from '@miner/manifests/testing/health-cases.ts';
 import { configWith, objectsOf, the } from '@miner/manifests/testing/tree.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -32,6 +32,7 @@ async function argocd(command: string, object: object, ...more: string[]): Promi
 for (const [apiVersion, kind, cases] of [
   ['batch/v1', 'Job', jobs],
   ['v1', 'Pod', pods],
+  ['v1', 'PersistentVolumeClaim', claims],
 ] as const)
   for (const [what, object, status, message] of cases)
     test(`${kind}: Argo CD calls ${what} ${status}, and says why`, async () => {

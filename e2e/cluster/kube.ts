@@ -46,6 +46,8 @@ export interface Kube {
   create(resource: Resource, object: object, namespace?: string): Promise<KubeObject>;
   /** Server-side apply, taking fields from others. Custom kinds must be known to the server by now. */
   apply(...objects: readonly object[]): Promise<void>;
+  /** What the server warns of when it applies this; nothing is written. Rejects with KubeError for a field that it does not know. */
+  dryRun(object: object): Promise<string[]>;
   /** Merge patch; `subresource` as in `status`. */
   patch(
     resource: Resource,
@@ -67,6 +69,7 @@ export interface Kube {
 }
 
 const timeoutMs = 30_000;
+const applyType = 'application/apply-patch+yaml';
 const plurals = new Map<string, { plural: string; namespaced: boolean }>();
 
 const answerShape = z.looseObject({ message: z.string().catch('') });
@@ -102,7 +105,13 @@ export function openKube(kubeconfigFile: string): Kube {
   const server = config.getCurrentCluster()?.server ?? '';
   const agent = new Agent({ keepAlive: true, maxSockets: 32 });
 
-  async function call(method: string, path: string, body?: object, type = 'application/json'): Promise<string> {
+  async function call(
+    method: string,
+    path: string,
+    body?: object,
+    type = 'application/json',
+    onWarning: (warning: string) => void = () => undefined,
+  ): Promise<string> {
     const options: RequestOptions = { method, signal: AbortSignal.timeout(timeoutMs) };
     await config.applyToHTTPSOptions(options);
     const { ca, cert, key } = options;
@@ -117,6 +126,7 @@ export function openKube(kubeconfigFile: string): Kube {
     const { promise, resolve, reject } = Promise.withResolvers<string>();
     request(server + path, sent, (answer) => {
       let said = '';
+      for (const warning of answer.headersDistinct.warning ?? []) onWarning(warning);
       answer.setEncoding('utf8');
       answer.on('data', (chunk: string) => {
         said += chunk;
@@ -156,6 +166,13 @@ export function openKube(kubeconfigFile: string): Kube {
     return made;
   }
 
+  async function applyPath(object: KubeObject): Promise<string> {
+    const { plural, namespaced } = await kindOf(object);
+    const namespace = namespaced ? (object.metadata.namespace ?? 'default') : undefined;
+    const path = pathOf(`${object.apiVersion}/${plural}`, namespace, object.metadata.name);
+    return `${path}?fieldManager=cluster-tests&force=true`;
+  }
+
   async function listAll(resource: Resource, namespace?: string, selector?: string) {
     const query = selector === undefined ? '' : `?labelSelector=${encodeURIComponent(selector)}`;
     return listShape.parse(JSON.parse(await call('GET', `${pathOf(resource, namespace)}${query}`)));
@@ -175,12 +192,13 @@ export function openKube(kubeconfigFile: string): Kube {
       (await listAll(resource, namespace, selector)).items as unknown as KubeObject[],
     create: (resource, made, namespace) => object(call('POST', pathOf(resource, namespace), made)),
     async apply(...objects) {
-      for (const one of objects as KubeObject[]) {
-        const { plural, namespaced } = await kindOf(one);
-        const namespace = namespaced ? (one.metadata.namespace ?? 'default') : undefined;
-        const path = pathOf(`${one.apiVersion}/${plural}`, namespace, one.metadata.name);
-        await call('PATCH', `${path}?fieldManager=cluster-tests&force=true`, one, 'application/apply-patch+yaml');
-      }
+      for (const one of objects as KubeObject[]) await call('PATCH', await applyPath(one), one, applyType);
+    },
+    async dryRun(one) {
+      const warnings: string[] = [];
+      const path = `${await applyPath(one as KubeObject)}&dryRun=All&fieldValidation=Strict`;
+      await call('PATCH', path, one, applyType, (warning) => warnings.push(warning));
+      return warnings;
     },
     patch: (resource, name, change, namespace, subresource) =>
       object(

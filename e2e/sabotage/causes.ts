@@ -3,6 +3,7 @@
 
 import { join } from 'node:path';
 import type { Scene } from '../scene.ts';
+import { activeOn, nameOf } from '../words.ts';
 
 export interface Edit {
   file: string;
@@ -17,6 +18,8 @@ export interface Cause {
   what: string;
   edits: Edit[];
   seen: RegExp;
+  /** With the cause at work, before the scene. */
+  before?: (scene: Scene) => Promise<unknown>;
   /** What else has to be put right afterwards. */
   mend?: (scene: Scene) => Promise<void>;
 }
@@ -228,6 +231,7 @@ export const causes: Cause[] = [
     what: 'a launch token is logged',
     edits: [edit(join(roles, 'launcher.ts'), 'const { configId, token } = answer;', '$&console.log(token);')],
     seen: /a token is in .*controller\.log/,
+    before: (scene) => activeOn(scene, nameOf(scene, 0)),
   },
   {
     scene: 'a stranger who empties live',

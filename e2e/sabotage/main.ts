@@ -102,6 +102,7 @@ async function play(scene: Scene, dir: string, name: string, cause: Cause): Prom
   const { miner } = scene;
   await sabotaged(dir, cause, async () => {
     await miner.roll(dir);
+    await cause.before?.(scene);
     patience.ms = sabotagePatienceMs;
     const complaint = await complaintOf(() => scenes.get(name)?.(scene));
     patience.ms = tidyMs;

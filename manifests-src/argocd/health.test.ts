@@ -4,17 +4,18 @@ import { readFileSync } from 'node:fs';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { jobHealth } from '../constructs/argocd-settings.ts';
-import { chute, jobs, late, pods } from '../testing/health-cases.ts';
+import { chute, claims, jobs, late, pods } from '../testing/health-cases.ts';
 import { judge } from '../testing/lua.ts';
 import { configWith } from '../testing/tree.ts';
 
-const podHealth = readFileSync(new URL('pod-health.lua', import.meta.url), 'utf8');
-for (const [kind, script, cases] of [
+const script = (name: string) => readFileSync(new URL(`${name}.lua`, import.meta.url), 'utf8');
+for (const [kind, text, cases] of [
   ['Job', jobHealth(configWith()), jobs],
-  ['pod', podHealth, pods],
+  ['pod', script('pod-health'), pods],
+  ['volume claim', script('claim-health'), claims],
 ] as const) {
   const judged = judge(
-    script,
+    text,
     cases.map(([, object]) => object as never),
   );
   cases.forEach(([what, , status, message], i) => {
@@ -30,8 +31,8 @@ test('the minutes of a launch are those of miner.yaml', () => {
 });
 
 test('the sandbox of these tests has neither string functions nor files, as in Argo CD', () => {
-  for (const script of ['return { status = ("x"):upper() }', 'return io.open("/etc/hostname")', 'os.exit(0)'])
-    assert.throws(() => judge(script, [{}]), /attempt to/);
+  for (const text of ['return { status = ("x"):upper() }', 'return io.open("/etc/hostname")', 'os.exit(0)'])
+    assert.throws(() => judge(text, [{}]), /attempt to/);
 });
 
 test.run();

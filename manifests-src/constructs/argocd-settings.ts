@@ -1,4 +1,4 @@
-// Argo CD's own ConfigMaps: what it follows, how it judges Jobs and pods, how much it does at a time, what it tells people. They are applied
+// Argo CD's own ConfigMaps: what it follows, how it judges Jobs, pods and volume claims, how much it does at a time, what it tells people. They are applied
 // field by field over those that Argo CD was installed with, so that other settings stay.
 
 import { readFileSync } from 'node:fs';
@@ -12,6 +12,7 @@ import { inWave } from './waves.ts';
 const lua = (name: string): string => readFileSync(new URL(`../argocd/${name}.lua`, import.meta.url), 'utf8');
 const jobHealthTemplate = lua('job-health');
 const podHealth = lua('pod-health');
+const claimHealth = lua('claim-health');
 /** Restart and nothing else: two pods of one part, or none, is what nobody may ask for with a button. */
 const restartOnly = toYaml([
   {
@@ -58,6 +59,7 @@ export function behaviour(scope: Construct, config: MinerConfig): void {
     'resource.customizations.actions.argoproj.io_Application': lockActions,
     // No action on a Job: suspended, ended or started again it would run without the launch token, which is spent by then.
     'resource.customizations.actions.batch_Job': toYaml([{ 'discovery.lua': 'return {}', definitions: [] }]),
+    'resource.customizations.health.PersistentVolumeClaim': claimHealth,
     'resource.customizations.health.Pod': podHealth,
     'resource.customizations.health.batch_Job': jobHealth(config),
     // A status that leaves the health as it is compares nothing anew: measured, most of Argo CD's work.

@@ -1,4 +1,4 @@
-// Jobs and pods as clusters have them, with the health that Argo CD is to show.
+// Jobs, pods and volume claims as clusters have them, with the health that Argo CD is to show.
 
 import { parse } from '../parsed.ts';
 
@@ -162,4 +162,17 @@ export const pods: HealthCase[] = [
     'failed: Evicted: disk',
   ],
   ['one that ended', { status: { phase: 'Succeeded' } }, 'Healthy', 'ended by itself'],
+];
+
+/** And of a volume claim. */
+export const claims: HealthCase[] = [
+  ['one just made', {}, 'Healthy', 'gets its volume with its first pod'],
+  [
+    'one that waits for its first pod',
+    { status: { phase: 'Pending' } },
+    'Healthy',
+    'gets its volume with its first pod',
+  ],
+  ['one with its volume', { status: { phase: 'Bound' } }, 'Healthy', 'bound'],
+  ['one that lost its volume', { status: { phase: 'Lost' } }, 'Degraded', 'its volume is gone'],
 ];
