@@ -1,4 +1,6 @@
 #include <cstring>
+#include <map>
+#include <mutex>
 #include "driver.h"
 #include "engine.h"
 
@@ -13,12 +15,14 @@ struct Shape {
 constexpr uint32_t kBlock = 256, kSide = 128;
 /** No allocation is larger, so that fragmented memory does. */
 constexpr size_t kPiece = 1ull << 30;
+/** In place of the number of a card: the source compiled for the CPU. */
+constexpr int kEmulated = -1;
 
 uint32_t blocksFor(uint64_t threads) { return (uint32_t)((threads + kBlock - 1) / kBlock); }
 
 class CudaEngine : public Engine {
  public:
-  explicit CudaEngine(std::unique_ptr<Driver> driver) : driver_(std::move(driver)) {}
+  CudaEngine(std::unique_ptr<Driver> driver, int device) : driver_(std::move(driver)), device_(device) {}
 
   void fill(const Params& params, Key key, const Watch& watch) override {
     p_ = params;
@@ -38,7 +42,7 @@ class CudaEngine : public Engine {
     hashes_ = driver_->take(hashes);
     checkpoints_ = driver_->take(states);
     const uint64_t s = driver_->take(square), first = driver_->take(tile), second = p_.R > 1 ? driver_->take(tile) : 0;
-    const char* product = driver_->hasMatrixUnits() && matrixUnitsAgree(key) ? "product_mma" : "product";
+    const char* product = driver_->hasMatrixUnits() && matrixUnitsAreGood(key) ? "product_mma" : "product";
 
     prf(at(0), tile, key, 1, 0);
     for (uint32_t t = 1; t < p_.N; t++) {
@@ -110,6 +114,15 @@ class CudaEngine : public Engine {
     driver_->launch("leaf_hashes", blocksFor(p_.m), 1, kBlock, args);
   }
 
+  /** Asked once for each card in the life of the process. */
+  bool matrixUnitsAreGood(Key key) {
+    static std::mutex mutex;
+    static std::map<int, bool> known;
+    const std::lock_guard<std::mutex> lock(mutex);
+    const auto found = known.find(device_);
+    return found != known.end() ? found->second : known[device_] = matrixUnitsAgree(key);
+  }
+
   /** The fast product is used only after it gave the plain one's bytes on this very card. */
   bool matrixUnitsAgree(Key key) {
     constexpr uint32_t m = 192, n = 256;
@@ -126,6 +139,7 @@ class CudaEngine : public Engine {
   }
 
   std::unique_ptr<Driver> driver_;
+  int device_;
   Params p_{};
   Shape shape_{};
   std::vector<uint64_t> addresses_;
@@ -135,7 +149,7 @@ class CudaEngine : public Engine {
 }  // namespace
 
 std::unique_ptr<Engine> makeCudaEngine(int device, bool emulated) {
-  return std::make_unique<CudaEngine>(emulated ? openEmulated() : openCuda(device));
+  return std::make_unique<CudaEngine>(emulated ? openEmulated() : openCuda(device), emulated ? kEmulated : device);
 }
 
 }  // namespace graval
