@@ -1,6 +1,7 @@
 import { suite } from 'uvu';
 import * as assert from 'uvu/assert';
 import { MinerError } from '../domain/errors.ts';
+import { createGuard } from './guard.ts';
 import { createNodes } from './nodes.ts';
 import { answerWith, type Context, label, useScene } from './testing/context.ts';
 import { device, gpuId } from './testing/ports.ts';
@@ -47,6 +48,26 @@ test('a server that lost a GPU goes on with the rest: the validator and the stor
     [[gpuId(2), true]],
   );
   assert.equal([server?.cordoned, server?.memoryPerGpu, scene.verifications.size], [undefined, 79, 0]);
+});
+
+test('a label of another model than the GPUs keeps the server cordoned: it does not swing between verified and changed', async (context) => {
+  const { scene } = context;
+  label(context, { 'nvidia.com/gpu.product': 'NVIDIA-H200' });
+  const nodes = new Map([['gpu-0', scene.node]]);
+  const { store, log } = scene.deps;
+  const guard = createGuard({ members: { nodes: () => nodes }, store, busy: () => false, log });
+  const seen: (string | undefined)[] = [];
+  for (let round = 0; round < 3; round++) {
+    assert.match(await again(context), /E-GPU-REF label nvidia.com\/gpu.product is NVIDIA-H200, not h100_sxm/);
+    seen.push(scene.servers.get('gpu-0')?.cordoned);
+    nodes.set('gpu-0', { ...scene.node });
+    await guard.look();
+    seen.push(scene.servers.get('gpu-0')?.cordoned);
+  }
+  assert.ok(
+    seen.every((reason) => /gpu.product is NVIDIA-H200/.test(reason ?? '')),
+    seen.join(),
+  );
 });
 
 test('a server that fails stays, cordoned with the new reason, unknown to the validator, and holds no GPU', async (context) => {

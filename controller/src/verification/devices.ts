@@ -89,11 +89,24 @@ export async function fetchDevices({
   );
 }
 
+/** What label nvidia.com/gpu.product says against the model, one sentence. A name that the table does not know, or no label, says nothing. */
+export function productProblem({ labels }: MemberNode, gpuShortRef: string): string | undefined {
+  // The label is the device name with dashes for blanks.
+  const product = labels['nvidia.com/gpu.product'] ?? '';
+  const model = modelOfDevice(product.replaceAll('-', ' '))?.ref;
+  if (model === undefined || model === gpuShortRef || !gpuTable.some(({ ref }) => ref === gpuShortRef))
+    return undefined;
+  return `label nvidia.com/gpu.product is ${product}`;
+}
+
 /** Throws E-VERIFICATION for a wrong number of GPUs, a repeated one, or a record that the node or the GPU table contradicts; E-GPU-REF for another model than `gpuShortRef`. */
 export function checkDevices(devices: readonly DeviceInfo[], node: MemberNode, gpuShortRef: string): void {
   if (devices.length !== node.gpus) {
     throw new MinerError('E-VERIFICATION', `the node has ${node.gpus} GPUs, but ${devices.length} were found`);
   }
+  // What the guard would cordon at its next look must not be verified: the server would swing between the two.
+  const product = productProblem(node, gpuShortRef);
+  if (product) throw new MinerError('E-GPU-REF', `${product}, not ${gpuShortRef}`);
   const ids = new Set(devices.map(({ uuid }) => uuid));
   if (ids.size !== devices.length) throw new MinerError('E-VERIFICATION', 'two GPUs report the same id');
   const labelMiB = Number(node.labels['nvidia.com/gpu.memory']);

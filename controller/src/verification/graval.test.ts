@@ -121,6 +121,16 @@ const failures: Failure[] = [
     expected: /^E-NODE .*count is missing/,
   },
   { what: 'eleven GPUs', set: nodeHas({ gpus: 11 }, { 'nvidia.com/gpu.count': '11' }), expected: /^E-NODE .*1 to 10/ },
+  {
+    what: 'another number of GPUs in the label than on the node',
+    set: nodeHas({}, { 'nvidia.com/gpu.count': '4' }),
+    expected: /^E-(NODE|VERIFICATION) .*gpu.count is 4/,
+  },
+  {
+    what: 'another model in the label than said',
+    set: nodeHas({}, { 'nvidia.com/gpu.product': 'NVIDIA-H200' }),
+    expected: /^E-GPU-REF label nvidia.com\/gpu.product is NVIDIA-H200, not h100_sxm/,
+  },
   { what: 'no GPU memory', set: nodeHas({}, { 'nvidia.com/gpu.memory': undefined }), expected: /^E-NODE .*gpu.memory/ },
   { what: 'labels that cannot be set', set: portFails('labelNode', 'E-CLUSTER'), expected: /^E-CLUSTER no/ },
   { what: 'a pod that fails', set: portFails('startBootstrap', 'E-VERIFICATION'), expected: /^E-VERIFICATION no/ },

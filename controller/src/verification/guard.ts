@@ -2,9 +2,9 @@
 // made, and stays so until it was verified again.
 
 import type { Logger } from 'pino';
-import { gpuTable, modelOfDevice } from '../domain/gputable.ts';
 import type { MemberNode, Members, Store } from '../domain/ports.ts';
 import type { Server } from '../domain/server.ts';
+import { productProblem } from './devices.ts';
 
 /** Between the VRAM that was verified and that of GPU feature discovery. */
 const memoryTolerance = 0.05;
@@ -20,11 +20,8 @@ export function changeOf({ serverId, gpus, gpuShortRef }: Server, node: MemberNo
   const known = (gpus[0]?.deviceInfo.memory ?? 0) / 1024 ** 2;
   if (known > 0 && Math.abs(memory - known) > known * memoryTolerance)
     return `label nvidia.com/gpu.memory is ${memory}, ${Math.round(known)} MiB were verified`;
-  // The label is the device name with dashes for blanks; one that the table does not know says nothing.
-  const product = node.labels['nvidia.com/gpu.product'] ?? '';
-  const model = modelOfDevice(product.replaceAll('-', ' '))?.ref;
-  if (model !== undefined && model !== gpuShortRef && gpuTable.some(({ ref }) => ref === gpuShortRef))
-    return `label nvidia.com/gpu.product is ${product}, ${gpuShortRef} was verified`;
+  const product = productProblem(node, gpuShortRef);
+  if (product) return `${product}, ${gpuShortRef} was verified`;
   return undefined;
 }
 
