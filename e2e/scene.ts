@@ -28,6 +28,8 @@ export type Deployment = Status['deployments'][number];
 export const patience = { ms: 120_000 };
 /** Ids of the chutes that the market was made to want. */
 export const wanted = new Set<string>();
+/** And of those that it wants no more of. */
+const sated = new Set<string>();
 
 export interface SceneOptions {
   /** Makes the sources that render and run, in a folder of the scene. Default: those of the tests. */
@@ -85,6 +87,7 @@ export function coldChute(
 /** The market wants that many more than others run; a bounty is on the first. */
 export function want({ fleet: { validator } }: Scene, chuteId: string, count: number): void {
   wanted.add(chuteId);
+  sated.delete(chuteId);
   validator.setOthers(chuteId, 0);
   validator.setTarget(chuteId, count);
   validator.openBounty(chuteId);
@@ -92,6 +95,7 @@ export function want({ fleet: { validator } }: Scene, chuteId: string, count: nu
 
 /** The market wants none of ours any more, and others have them. */
 export function satisfied({ fleet: { validator } }: Scene, chuteId: string): void {
+  sated.add(chuteId);
   validator.setTarget(chuteId, 0);
 }
 
@@ -106,6 +110,14 @@ export function untilPlanned(scene: Scene): Promise<unknown> {
 export async function deploymentsOf({ miner }: Scene, chuteId: string, phase?: string): Promise<Deployment[]> {
   const { deployments } = await miner.status();
   return deployments.filter((one) => one.chuteId === chuteId && (phase === undefined || one.phase === phase));
+}
+
+/** Until nothing runs any more of what the market is satisfied with: its end takes a while. */
+export function untilQuiet(scene: Scene): Promise<unknown> {
+  return until('what nobody wants any more is gone', async () => {
+    const { deployments } = await scene.miner.status();
+    return deployments.every(({ chuteId, phase }) => phase === 'gone' || !sated.has(chuteId));
+  });
 }
 
 export function untilActive(scene: Scene, chuteId: string, count = 1): Promise<Deployment[]> {
