@@ -37,7 +37,8 @@ function gitText(gitdir: string): string {
 }
 
 async function redisText(url: string): Promise<string> {
-  const redis = new Redis(url);
+  const redis = new Redis(url, { retryStrategy: () => null, maxRetriesPerRequest: 0 });
+  redis.on('error', () => undefined);
   try {
     const texts: string[] = [];
     for (const key of await redis.keys('*')) {

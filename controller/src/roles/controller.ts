@@ -26,6 +26,7 @@ import { createGuard } from '../verification/guard.ts';
 import { createNodes } from '../verification/nodes.ts';
 import { createChuteKeeper } from './chutes.ts';
 import { createInventory } from './inventory.ts';
+import { createLastSeen } from './lastseen.ts';
 import { createLauncher } from './launcher.ts';
 import { createLook, emptyHints } from './look.ts';
 import { type Loop, startLoop } from './loop.ts';
@@ -182,13 +183,15 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
     }
     return false;
   }
+  const lastSeen = createLastSeen(look.snapshot);
   async function status(): Promise<Status> {
+    const { snapshot, problem } = await lastSeen();
     return statusOf({
       now: clock.now(),
       hotkey: signer.address,
-      snapshot: await look.snapshot(),
+      snapshot,
       decisions: await store.decisions(shownDecisions),
-      held: [...told.held, ...inventory.held()],
+      held: [...(problem === undefined ? [] : [problem]), ...told.held, ...inventory.held()],
       blocked: told.blocked,
       plannedWith: told.configCommit,
       connected: validators.connected,
