@@ -174,6 +174,12 @@ export const causes: Cause[] = [
     seen: /deeply equal|is active on/,
   },
   {
+    scene: 'a server is locked and unlocked',
+    what: 'nobody looks for the wish',
+    edits: [edit(join(roles, 'serve-controller.ts'), 'if (argocd) started', 'if (false) started')],
+    seen: /lock is on main/,
+  },
+  {
     scene: 'a server that is dead for minutes',
     what: 'silence of a server is not noticed',
     edits: [

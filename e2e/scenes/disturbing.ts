@@ -3,7 +3,9 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { lockLabel } from '@miner/controller/domain/lockrequest.ts';
 import * as assert from 'uvu/assert';
+import { parse } from 'yaml';
 import { git } from '../bootstrap.ts';
 import {
   applicationOf,
@@ -13,6 +15,7 @@ import {
   filesOnLive,
   jobOf,
   podsOf,
+  type Scene,
   type Suite,
   satisfied,
   until,
@@ -25,6 +28,12 @@ import { activeOn, lastMessage, launches, nameOf, onlyFor, passAfter, writeServe
 
 /** Longer than the pauses of a planner that takes silence for loss. */
 const argoAwayMs = 30_000;
+
+const applications = 'argoproj.io/v1alpha1/applications';
+
+function lockedOnMain({ fleet }: Scene, name: string): boolean | undefined {
+  return (parse(git(fleet.git.gitdir, 'show', `main:servers/${name}.yaml`)) as { locked?: boolean }).locked;
+}
 
 export function disturbing(test: Suite): void {
   test('a Job that somebody deletes by hand takes its deployment with it, and spends no further launch token', async (scene) => {
@@ -149,6 +158,26 @@ export function disturbing(test: Suite): void {
     writeServer(scene, name, { locked: false });
     await untilActive(scene, next.chuteId);
     for (const { chuteId } of [running, next]) satisfied(scene, chuteId);
+  });
+
+  test("a server is locked and unlocked by a button of Argo CD: the wish gets to main, and Argo CD's label goes", async (scene) => {
+    const name = nameOf(scene, 1);
+    const { kube } = scene.fleet.control;
+    for (const [wish, locked] of [
+      ['lock', true],
+      ['unlock', false],
+    ] as const) {
+      await kube.patch(applications, `members-${name}`, { metadata: { labels: { [lockLabel]: wish } } }, 'argocd');
+      await until(`${wish} is on main`, () => lockedOnMain(scene, name) === locked);
+      await until(`${wish} is heeded`, async () => {
+        const found = (await scene.miner.status()).servers.find((one) => one.name === name);
+        return found?.locked === locked;
+      });
+      await until('the label is taken off', async () => {
+        const { metadata } = (await applicationOf(scene, `members-${name}`)) ?? {};
+        return metadata !== undefined && metadata.labels?.[lockLabel] === undefined;
+      });
+    }
   });
 
   test('a server that is dead for minutes holds nobody up, and is taken up again when it is back', async (scene) => {
