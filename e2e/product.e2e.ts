@@ -1,7 +1,7 @@
 // The whole product as deployed, on real control planes and a real Argo CD: one fleet, on which the scenes follow each other.
 
 import { suite } from 'uvu';
-import { closeScene, openScene, type Scene } from './scene.ts';
+import { closeScene, openScene, type Scene, untilQuiet } from './scene.ts';
 import { deploying } from './scenes/deploying.ts';
 import { disturbing } from './scenes/disturbing.ts';
 import { recovering } from './scenes/recovering.ts';
@@ -30,6 +30,8 @@ const watched: typeof product = Object.assign(
     product(name, async (scene) => {
       const startedAt = performance.now();
       try {
+        // What the scene before leaves behind is still on its way out.
+        await untilQuiet(scene);
         await test(scene);
       } catch (error) {
         failed = true;

@@ -7,16 +7,7 @@ import { Redis } from 'ioredis';
 import postgres from 'postgres';
 import * as assert from 'uvu/assert';
 import { git } from '../bootstrap.ts';
-import {
-  applicationOf,
-  filesOnLive,
-  type Scene,
-  type Suite,
-  satisfied,
-  until,
-  untilQuiet,
-  untilSynced,
-} from '../scene.ts';
+import { applicationOf, filesOnLive, type Scene, type Suite, satisfied, until, untilSynced } from '../scene.ts';
 import { activeOn, launches, nameOf } from '../words.ts';
 
 /** Every text below a folder, but the databases' own files. */
@@ -68,7 +59,6 @@ export function recovering(test: Suite): void {
     const { gitdir } = scene.fleet.git;
     const lastChange = () => git(gitdir, 'log', '-1', '--format=%H %ct', 'live', '--', `chutes/${elsewhere}`);
     // What happened before this test may still be on its way; each hint is given twice.
-    await untilQuiet(scene);
     await until('nothing changed on the other server for ten seconds', () => {
       return Date.now() / 1000 - Number(lastChange().split(' ')[1] ?? 0) > 10;
     });
