@@ -4,6 +4,7 @@
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { systemClock } from '../domain/clock.ts';
 import { messageOf } from '../domain/errors.ts';
 import { type LockRequest, lockLabel, serverLabel } from '../domain/lockrequest.ts';
 import { callApi } from './call.ts';
@@ -78,13 +79,7 @@ export function followLockRequests(options: LockRequestOptions): () => Promise<v
         },
         (error: unknown) => complain(messageOf(error)),
       );
-      await new Promise<void>((done) => {
-        const timer = setTimeout(done, pollMs);
-        stopping.signal.addEventListener('abort', () => {
-          clearTimeout(timer);
-          done();
-        });
-      });
+      await systemClock.sleep(pollMs, stopping.signal);
     }
   }
 
