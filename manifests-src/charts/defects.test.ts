@@ -57,13 +57,16 @@ test('D4 attestation of TEE chutes can be reached', () => {
   assert.equal(portsOf(policy('chutes').spec.ingress), [8000, 8001, 8002]);
 });
 
-test('D5 of the control plane only the controller may call its API, to annotate Applications by name, and no long-lived token is made', () => {
+test('D5 of the control plane only the controller may call its API, to list Applications and to annotate its own by name, and no long-lived token is made', () => {
   const ours = objects.filter(({ path }) => path.startsWith('control/miner/'));
   assert.not.ok(ours.some(({ kind }) => kind.includes('Role')));
   const rules = the(objects, 'Role', 'miner-controller').rules ?? [];
   assert.equal(
     rules.map(({ resources, verbs, resourceNames }) => [resources, verbs, resourceNames]),
-    [[['applications'], ['patch'], ['argocd', 'control', 'members-gpu-01', 'chutes-gpu-01']]],
+    [
+      [['applications'], ['patch'], ['argocd', 'control', 'members-gpu-01', 'chutes-gpu-01']],
+      [['applications'], ['list'], undefined],
+    ],
   );
   for (const { kind, path } of ours) assert.not.match(kind, /ClusterRole|Secret/, path);
 });
