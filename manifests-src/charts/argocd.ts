@@ -97,6 +97,7 @@ const drawControl: Part = (scope, { config }) => {
     project: projects.argocd,
     destination: { ...destination, namespace },
     folder: 'argocd',
+    holdsApplications: true,
     retry,
     annotations: linksOf(config, 'gitops'),
   });

@@ -65,6 +65,11 @@ export interface ApplicationProps {
    * compared without exceptions, and what is pruned leaves at once, its pods by themselves. Default: no.
    */
   checked?: boolean;
+  /**
+   * It holds Applications, and nothing that a cluster fills in. Their status is a field like any other to the API server, and with
+   * RespectIgnoreDifferences Argo CD would put back an older one with each sync (seen: `Unknown` for minutes). Default: no.
+   */
+  holdsApplications?: boolean;
   /** Seconds before a failed sync is tried again the first time, and at most. */
   retry: readonly [first: number, most: number];
   annotations?: Record<string, string>;
@@ -93,10 +98,11 @@ const filledIn = [
 const syncOptions = ['ApplyOutOfSyncOnly=true', 'CreateNamespace=false', 'ServerSideApply=true'];
 /** Measured: three quarters of the processor time that many new chutes cost Argo CD went into what these leave out. */
 const checkedOptions = ['PrunePropagationPolicy=background', 'Validate=false'];
-const uncheckedOptions = ['PrunePropagationPolicy=foreground', 'RespectIgnoreDifferences=true'];
+const uncheckedOptions = ['PrunePropagationPolicy=foreground'];
 
 export function application(scope: Construct, props: ApplicationProps): void {
   const { config, name, destination, folder, mayBeEmpty = false, checked = false, retry } = props;
+  const hasFilledIn = !checked && !props.holdsApplications;
   const { namespace, selfHeal, retryLimit } = config.argocd;
   const source = mayBeEmpty
     ? { path: '.', directory: { recurse: true, include: `${folder}/*.yaml` } }
@@ -123,9 +129,13 @@ export function application(scope: Construct, props: ApplicationProps): void {
       syncPolicy: {
         automated: { prune: true, selfHeal, allowEmpty: mayBeEmpty },
         retry: { limit: retryLimit, backoff: { duration: `${retry[0]}s`, factor: 2, maxDuration: `${retry[1]}s` } },
-        syncOptions: [...syncOptions, ...(checked ? checkedOptions : uncheckedOptions)].sort(),
+        syncOptions: [
+          ...syncOptions,
+          ...(checked ? checkedOptions : uncheckedOptions),
+          ...(hasFilledIn ? ['RespectIgnoreDifferences=true'] : []),
+        ].sort(),
       },
-      ...(!checked && { ignoreDifferences: filledIn }),
+      ...(hasFilledIn && { ignoreDifferences: filledIn }),
       revisionHistoryLimit: 3,
       ...(info.length > 0 && { info }),
     },
