@@ -62,7 +62,7 @@ function isOurs({ images }: SeenPod): boolean {
   return images.some((image) => image.startsWith('chutes-miner/'));
 }
 
-upgrade.before(async (scene) => {
+async function setUp(scene: Scene): Promise<void> {
   await openScene(scene, { program: olderSources });
   for (const { server } of scene.fleet.servers) {
     writeServerFile(scene.miner, server.name);
@@ -72,6 +72,16 @@ upgrade.before(async (scene) => {
     const { servers } = await scene.miner.status();
     return servers.length === scene.fleet.servers.length && servers.every((one) => one.gpusVerified === one.gpus);
   });
+}
+
+upgrade.before(async (scene) => {
+  try {
+    await setUp(scene);
+  } catch (error) {
+    // The runner is silent about what fails here.
+    console.error(error);
+    throw error;
+  }
 });
 
 upgrade.after((scene) => closeScene(scene, process.env.E2E_KEEP !== undefined));

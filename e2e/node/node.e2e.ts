@@ -138,6 +138,8 @@ node('the chart of a GPU server comes up, from images of a registry', async () =
 node("the agent hands its kubeconfig to the miner's hotkey over its node port, and to nobody else", async () => {
   const api = scene.server.agentApi;
   const stranger = createSigner(Buffer.alloc(32, 9));
+  // kube-proxy opens the port a moment after the pod is ready.
+  await waitFor('the node port of the agent answers', async () => (await fetch(`${api}/ping`)).ok);
   await fetchKubeconfig(api, stranger).then(
     () => assert.unreachable('a stranger got it'),
     (error: Error) => assert.match(error.message, /answered 401/),
