@@ -22,8 +22,8 @@ interface Sight {
   change?: Partial<World>;
 }
 
-/** The same picture at two times a minute apart, each with snapshots of its own time. */
-function twoLooks(sight: Sight): [Plan, Plan] {
+/** The same picture at two times, each with snapshots of its own time. */
+function twoLooks(sight: Sight, apartMs = f.minute): [Plan, Plan] {
   const rows = [f.row(one, sight.row)];
   function look(at: number, memory: Memory): Plan {
     const parts = { chutes: [x], running: [one], rows, fetchedAt: at, syncedAt: at };
@@ -31,7 +31,7 @@ function twoLooks(sight: Sight): [Plan, Plan] {
     return planAt(f.world({ ...parts, ...given }, sight.change), at, memory);
   }
   const first = look(f.now, emptyMemory);
-  return [first, look(f.now + f.minute, first.memory)];
+  return [first, look(f.now + apartMs, first.memory)];
 }
 
 const reasons = (result: Plan) => result.removals.map((removal) => removal.reason);
@@ -53,6 +53,11 @@ test('R1 a young deployment without a pod is kept', () => {
 
 test('R2 D3 D11 without a pod in two complete lists it is removed, not in one', () => {
   assert.equal(twoLooks({ pods: [] }).map(reasons), [[], ['pod-lost']]);
+});
+
+test('R2 two lists at nearly the same time count as one', () => {
+  assert.equal(twoLooks({ pods: [] }, 9_000).map(reasons), [[], []]);
+  assert.equal(twoLooks({ instances: [] }, 9_000).map(reasons), [[], []]);
 });
 
 test('R3 a member that is not healthy proves nothing by silence', () => {

@@ -13,6 +13,8 @@ import type { Memory, World } from './world.ts';
 
 /** Time Argo CD gets to create a pod, and the validator to list an instance, before absence means anything. */
 const appearGraceMs = 120_000;
+/** Least time between two lists that both lack something; a list may follow an event at once, and the next event another. */
+const twiceApartMs = 10_000;
 /** The validator takes no activation later than this after the claim (gepetto.md 4.7). */
 const activationLimitMs = 7_200_000;
 /** A launch token lives two to three hours: no download may be waited for longer than this. */
@@ -39,7 +41,7 @@ export function reconcile(world: World, fleet: Fleet, policy: Policy, memory: Pa
     if (snapshotAt === undefined || snapshotAt < since + appearGraceMs) return false;
     const seen = memory.missing.get(key);
     missing.set(key, seen ?? { firstSeenAt: now, snapshotAt });
-    return seen !== undefined && snapshotAt > seen.snapshotAt;
+    return seen !== undefined && snapshotAt >= seen.snapshotAt + twiceApartMs;
   }
 
   const waiting = new Set((memory.waiting ?? []).map(({ decision }) => decision.spec.deploymentId));

@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { gravalBootstrap } from '@miner/manifests/charts/graval-bootstrap.ts';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
-import { scaledClock } from '../domain/clock.ts';
+import { type Clock, scaledClock, systemClock } from '../domain/clock.ts';
 import type { Members } from '../domain/ports.ts';
 import { openMembers } from './members.ts';
 import type { BadObject } from './podwatch.ts';
 import { chutePod, startTestCluster, type TestCluster, until } from './testcluster.ts';
 
-const clock = scaledClock(100, Date.now());
+const fast = scaledClock(100, Date.now());
 const gpuId = '0123456789abcdef0123456789abcdef';
 const silent = { info() {}, warn() {} };
 
@@ -24,7 +24,7 @@ interface Scene {
 }
 
 /** One member with one pod, seen and healthy. */
-async function withMember(run: (scene: Scene) => Promise<void>): Promise<void> {
+async function withMember(run: (scene: Scene) => Promise<void>, clock: Clock = fast): Promise<void> {
   const cluster = await startTestCluster();
   const [name = ''] = cluster.names;
   const bad: BadObject[] = [];
@@ -100,6 +100,17 @@ test('a deleted pod is terminating until it is really gone', () =>
     member.remove('pods', 'first', { gracePeriodSeconds: 0 });
     await until('the deletion', () => pods().length === 0);
   }));
+
+test('a pod that went is followed by a complete list at once, and its end is told with it', () =>
+  withMember(async ({ cluster, members, name, pods }) => {
+    const syncedAt = () => members.observe().health.get(name)?.syncedAt ?? 0;
+    const before = syncedAt();
+    const told: { pods: string[]; synced: boolean }[] = [];
+    members.onChange(() => told.push({ pods: pods(), synced: syncedAt() > before }));
+    cluster.member(name).remove('pods', 'first', { gracePeriodSeconds: 0 });
+    await until('the end is told', () => told.some((one) => one.pods.length === 0));
+    assert.ok(told.every((one) => one.synced || one.pods.length > 0));
+  }, systemClock));
 
 test('what happens while the watch is cut is seen after it', () =>
   withMember(async ({ cluster, name, addPod, pods, health }) => {
@@ -195,7 +206,7 @@ test('a removed member is forgotten and no longer called', () =>
     await members.remove(name);
     assert.is(members.observe().pods.length + members.observe().health.size, 0);
     const before = cluster.requests.length;
-    await clock.sleep(60_000);
+    await fast.sleep(60_000);
     assert.is(cluster.requests.length, before);
   }));
 

@@ -1,5 +1,5 @@
-// Follows the chute pods of one member: list, watch from there, list again when the watch ends, when in doubt, and after a while in any
-// case. Only a complete list or a DELETED event takes a pod away; failures leave what is known.
+// Follows the chute pods of one member: list, watch from there, list again when the watch ends, when a pod went, and after a while in any
+// case. Only a complete list takes a pod away; failures leave what is known.
 
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
@@ -69,6 +69,7 @@ export function watchPods(options: PodWatchOptions): { stop(): Promise<void> } {
     return true;
   }
 
+  /** The version to watch from. */
   async function list(): Promise<string> {
     const answer = await connection.call('list pods', () =>
       connection.core.listNamespacedPod({ namespace, labelSelector: chuteSelector }),
@@ -82,16 +83,12 @@ export function watchPods(options: PodWatchOptions): { stop(): Promise<void> } {
       if (!names.has(name)) changed = pods.delete(name) || changed;
     }
     for (const pod of found) changed = put(pod) || changed;
+    options.onSynced();
     if (changed) options.onChange();
     return answer.metadata?.resourceVersion ?? '';
   }
 
   function apply(type: string, object: unknown): void {
-    if (type === 'DELETED') {
-      const name = named.safeParse(object).data?.metadata.name ?? '';
-      if (pods.delete(name)) options.onChange();
-      return;
-    }
     if (type !== 'ADDED' && type !== 'MODIFIED') return;
     const pod = read(object, bad);
     if (pod && put(pod)) options.onChange();
@@ -106,13 +103,10 @@ export function watchPods(options: PodWatchOptions): { stop(): Promise<void> } {
       { labelSelector: chuteSelector, resourceVersion, allowWatchBookmarks: true },
       (type, object) => {
         if (over.signal.aborted) return;
-        if (type === 'ERROR') {
-          useful ||= errorEvent.safeParse(object).data?.code === 410;
-          watching.stop();
-          return;
-        }
-        useful = true;
-        apply(type, object);
+        // GPUs are free once a complete list says so: what went is worth one at once.
+        useful ||= type !== 'ERROR' || errorEvent.safeParse(object).data?.code === 410;
+        if (type === 'ERROR' || type === 'DELETED') watching.stop();
+        else apply(type, object);
       },
     );
     const until = AbortSignal.any([signal, over.signal]);
@@ -131,7 +125,6 @@ export function watchPods(options: PodWatchOptions): { stop(): Promise<void> } {
       try {
         const version = await list();
         if (signal.aborted) return;
-        options.onSynced();
         failures = (await follow(version)) ? 0 : failures + 1;
       } catch (error) {
         if (signal.aborted) return;
