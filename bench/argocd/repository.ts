@@ -54,7 +54,7 @@ export { deploy, remove };
 export async function openRepository(
   servers: number,
   planes: number,
-  hint: (folders: readonly string[]) => void,
+  hint: (folders: readonly string[], commit: string) => void,
 ): Promise<BenchRepository> {
   const host = await forkGitHost();
   const { dir, remove: removeDir } = makeTestDir();

@@ -101,8 +101,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       ...Array.from({ length: count }, (_, i) => plane(`member-${i + 1}`)),
     ]);
     if (!control) throw new Error('no control cluster');
-    let hint = (_folders: readonly string[]): void => undefined;
-    const repository = await openRepository(servers, count, (folders) => hint(folders));
+    let hint = (_folders: readonly string[], _commit: string): void => undefined;
+    const repository = await openRepository(servers, count, (folders, commit) => hint(folders, commit));
     ends.push(() => repository.close());
     const nameOf = (server: string) => planes[repository.planeOf(server)]?.name ?? '';
     for (const [i, one] of planes.entries()) {
@@ -143,7 +143,11 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       namespace: argocd.namespace,
       log: { warn: (text: unknown) => tell(String(text)) },
     });
-    hint = (folders) => applications.refresh(folders.flatMap((folder) => applicationOf(folder) ?? []));
+    hint = (folders, commit) =>
+      applications.refresh(
+        folders.flatMap((folder) => applicationOf(folder) ?? []),
+        commit,
+      );
     const allSynced = async () => {
       const all = await control.kube.list('argoproj.io/v1alpha1/applications', argocd.namespace);
       return all.every(({ status }) => (status as { sync?: { status?: string } })?.sync?.status === 'Synced');

@@ -182,7 +182,8 @@ export async function startArgoCd(options: ArgoCdOptions): Promise<ArgoCd> {
     async addRepository(url, credential) {
       const colon = credential.indexOf(':');
       const [username, password] = [credential.slice(0, colon), credential.slice(colon + 1)];
-      const data = { type: 'git', url, username, password };
+      // The header at once: else each fetch is refused first, and then starts Argo CD's program twice to ask for name and password.
+      const data = { type: 'git', url, username, password, forceHttpBasicAuth: 'true' };
       await plane.kube.apply(secret(namespace, 'repository', 'repository', data));
     },
     async refresh(application) {

@@ -89,7 +89,7 @@ test('the controller may list Applications of Argo CD and write to its own, to n
   const names = ['argocd', 'control', 'members-gpu-01', 'chutes-gpu-01'];
   const what = { group: 'argoproj.io', resources: ['applications'] };
   assert.equal(grant?.rules, [
-    { ...what, verbs: ['patch'], names },
+    { ...what, verbs: ['get', 'patch'], names },
     { ...what, verbs: ['list'] },
   ]);
   const pod = the(objectsOf(config), 'Deployment', 'controller').spec.template?.spec;

@@ -53,7 +53,7 @@ export function argocdGrants({ config, servers }: ControllerProps): Grant[] {
   const names = [argocd, control, ...servers.flatMap(({ name }) => [members(name), chutes(name)])];
   const what = { group: 'argoproj.io', resources: ['applications'] };
   const rules = [
-    { ...what, verbs: ['patch'], names },
+    { ...what, verbs: ['get', 'patch'], names },
     { ...what, verbs: ['list'] },
   ];
   return [{ name: 'miner-controller', namespace: config.argocd.namespace, rules }];

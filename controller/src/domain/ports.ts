@@ -419,8 +419,8 @@ export interface ControllerLink {
   chute(validator: string, chuteId: string, version: string): Promise<Chute | undefined>;
   /** Fetch the feeds soon: an event said that something changed. */
   refreshFeeds(): void;
-  /** Folders of `live` have moved (`control`, `chutes/<server>`, …): Argo CD shall look at their Applications now. */
-  refreshApplications(folders: readonly string[]): void;
+  /** With this commit folders of `live` have moved (`control`, `chutes/<server>`, …): Argo CD shall look at their Applications now. */
+  refreshApplications(folders: readonly string[], commit: string): void;
   /** After each pass: for people, and for whoever plans without deciding. */
   report(report: PassReport): void;
 }

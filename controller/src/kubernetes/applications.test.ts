@@ -11,7 +11,7 @@ interface Asked {
   warnings: string[];
 }
 
-/** An API server that answers each PATCH with a status. */
+/** An API server that answers each call with a status and, of a GET, an Application that was compared with commit `c1`. */
 async function atServer(
   statusOf: (name: string) => number,
   work: (asked: Asked) => Promise<void>,
@@ -27,7 +27,8 @@ async function atServer(
     return statusOf(name);
   }
   const server = createServer(
-    (request, response) => void take(request).then((status) => response.writeHead(status).end()),
+    (request, response) =>
+      void take(request).then((status) => response.writeHead(status).end('{"status":{"sync":{"revision":"c1"}}}')),
   );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const config = new KubeConfig();
@@ -44,7 +45,7 @@ test('each Application gets the annotation, and nothing else is written', async 
   await atServer(
     () => 200,
     async ({ applications, calls, warnings }) => {
-      applications.refresh(['chutes-gpu-1', 'control']);
+      applications.refresh(['chutes-gpu-1', 'control'], 'c2');
       await applications.settled();
       const body = '{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"hard"}}}';
       const path = '/apis/argoproj.io/v1alpha1/namespaces/argo/applications';
@@ -62,8 +63,8 @@ test('a hundred are asked for once each, however often', async () => {
     () => 200,
     async ({ applications, calls }) => {
       const names = Array.from({ length: 100 }, (_, i) => `chutes-${i}`);
-      applications.refresh(names);
-      applications.refresh(names.slice(50));
+      applications.refresh(names, 'c2');
+      applications.refresh(names.slice(50), 'c2');
       await applications.settled();
       assert.is(new Set(calls).size, 100);
       assert.ok(calls.length <= 108, `${calls.length} calls`);
@@ -75,11 +76,11 @@ test('an Application that is not there yet is nothing to tell of; a refusal is t
   await atServer(
     (name) => (name === 'new' ? 404 : 403),
     async ({ applications, warnings }) => {
-      applications.refresh(['new']);
+      applications.refresh(['new'], 'c2');
       await applications.settled();
       assert.equal(warnings, []);
       for (let i = 0; i < 3; i++) {
-        applications.refresh(['chutes-gpu-1']);
+        applications.refresh(['chutes-gpu-1'], 'c2');
         await applications.settled();
       }
       assert.equal(warnings, ['Argo CD is not told to look: Application chutes-gpu-1: HTTP 403']);
@@ -87,17 +88,43 @@ test('an Application that is not there yet is nothing to tell of; a refusal is t
   );
 });
 
-test('a hint that Argo CD may have taken off with the one before is given once more', async () => {
+const untilCalls = async (calls: readonly string[], count: number): Promise<void> => {
+  while (calls.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
+};
+
+test('a hint that Argo CD has taken off without a look at the commit is given once more', async () => {
   await atServer(
     () => 200,
     async ({ applications, calls }) => {
-      applications.refresh(['control']);
-      applications.refresh(['control']);
+      applications.refresh(['control'], 'c2');
+      applications.refresh(['control'], 'c2');
       await applications.settled();
       const before = calls.length;
-      while (calls.length === before) await new Promise((resolve) => setTimeout(resolve, 5));
+      await untilCalls(calls, before + 2);
       await applications.settled();
-      assert.is(calls.length, before + 1);
+      assert.equal(
+        calls.slice(before).map((call) => call.split(' ')[0]),
+        ['GET', 'PATCH'],
+      );
+    },
+    50,
+  );
+});
+
+test('a hint that was heeded is not given again, one that is in doubt is', async () => {
+  let status = 200;
+  await atServer(
+    () => status,
+    async ({ applications, calls }) => {
+      applications.refresh(['control'], 'c1');
+      await untilCalls(calls, 2);
+      status = 503;
+      applications.refresh(['control'], 'c1');
+      await untilCalls(calls, 5);
+      assert.equal(
+        calls.map((call) => call.split(' ')[0]),
+        ['PATCH', 'GET', 'PATCH', 'GET', 'PATCH'],
+      );
     },
     50,
   );
@@ -109,7 +136,7 @@ test('an API that does not answer is told of, and the next hint is sent all the 
   config.loadFromClusterAndUser({ name: 'c', server: 'http://127.0.0.1:1', skipTLSVerify: true }, { name: 'u' });
   const log = { warn: (text: string) => void warnings.push(text) };
   const applications = openApplications({ config, namespace: 'argo', log: log as never });
-  applications.refresh(['control']);
+  applications.refresh(['control'], 'c2');
   await applications.settled();
   assert.is(warnings.length, 1);
   assert.match(warnings[0] ?? '', /ECONNREFUSED/);

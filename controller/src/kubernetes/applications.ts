@@ -3,6 +3,7 @@
 
 import type { KubeConfig } from '@kubernetes/client-node';
 import type { Logger } from 'pino';
+import { z } from 'zod';
 import { messageOf } from '../domain/errors.ts';
 import { callApi } from './call.ts';
 
@@ -11,13 +12,16 @@ export interface ApplicationsOptions {
   /** Of Argo CD. */
   namespace: string;
   log: Pick<Logger, 'warn'>;
-  /** Until each hint is given once more, ms. Default: 2 s. */
+  /** Until each hint that was not heeded is given once more, ms. Default: 2 s. */
   againMs?: number;
 }
 
 export interface Applications {
-  /** Returns at once. One that is asked for while it waits for its turn is asked for once; one that there is not yet is left out. */
-  refresh(names: readonly string[]): void;
+  /**
+   * `commit`: newest of the branch. Returns at once. One that is asked for while it waits for its turn is asked for once; one that there is
+   * not yet is left out.
+   */
+  refresh(names: readonly string[], commit: string): void;
   /** Resolves when nothing is on its way. */
   settled(): Promise<void>;
 }
@@ -28,6 +32,7 @@ const atOnce = 8;
  * another for a rename and names the new one only: with `normal` the first server's Application would keep its old manifests.
  */
 const body = JSON.stringify({ metadata: { annotations: { 'argocd.argoproj.io/refresh': 'hard' } } });
+const compared = z.object({ status: z.object({ sync: z.object({ revision: z.string() }) }) });
 
 export function openApplications({ config, namespace, log, againMs = 2_000 }: ApplicationsOptions): Applications {
   const waiting = new Set<string>();
@@ -35,10 +40,16 @@ export function openApplications({ config, namespace, log, againMs = 2_000 }: Ap
   const again = new Map<string, NodeJS.Timeout>();
   let complaint = '';
 
+  const pathOf = (name: string) => `/apis/argoproj.io/v1alpha1/namespaces/${namespace}/applications/${name}`;
+
   /** HTTP status. */
   async function annotate(name: string): Promise<number> {
-    const path = `/apis/argoproj.io/v1alpha1/namespaces/${namespace}/applications/${name}`;
-    return (await callApi(config, 'PATCH', path, { type: 'application/merge-patch+json', body })).status;
+    return (await callApi(config, 'PATCH', pathOf(name), { type: 'application/merge-patch+json', body })).status;
+  }
+
+  async function isAt(name: string, commit: string): Promise<boolean> {
+    const { status, text } = await callApi(config, 'GET', pathOf(name));
+    return status === 200 && compared.safeParse(JSON.parse(text)).data?.status.sync.revision === commit;
   }
 
   function complain(text: string): void {
@@ -60,13 +71,14 @@ export function openApplications({ config, namespace, log, againMs = 2_000 }: Ap
   }
 
   /** Argo CD takes the annotation off when it has looked, also one that came while it still looked at the commit before. */
-  function repeat(name: string): void {
+  async function repeat(name: string, commit: string): Promise<void> {
+    again.delete(name);
+    if (!(await isAt(name, commit).catch(() => false))) ask([name]);
+  }
+
+  function repeatLater(name: string, commit: string): void {
     clearTimeout(again.get(name));
-    const timer = setTimeout(() => {
-      again.delete(name);
-      ask([name]);
-    }, againMs);
-    again.set(name, timer.unref());
+    again.set(name, setTimeout(() => void repeat(name, commit), againMs).unref());
   }
 
   function ask(names: readonly string[]): void {
@@ -78,9 +90,9 @@ export function openApplications({ config, namespace, log, againMs = 2_000 }: Ap
   }
 
   return {
-    refresh(names) {
+    refresh(names, commit) {
       ask(names);
-      for (const name of names) repeat(name);
+      for (const name of names) repeatLater(name, commit);
     },
     async settled() {
       await Promise.all(workers);

@@ -136,7 +136,8 @@ export async function connectLink(options: LinkClientOptions): Promise<LinkClien
       chute: async (validator, chuteId, version) =>
         (await ask('chute', { validator, chuteId, version })) as Chute | undefined,
       refreshFeeds: () => void ask('refresh', {}).catch(warn),
-      refreshApplications: (folders) => void ask('refresh-applications', { folders: [...folders] }).catch(warn),
+      refreshApplications: (folders, commit) =>
+        void ask('refresh-applications', { folders: [...folders], commit }).catch(warn),
       report: ({ configCommit, held, blocked, memory }) =>
         void ask('report', { configCommit, held: [...held], blocked: [...blocked], memory }).catch(warn),
     },

@@ -40,7 +40,7 @@ function fakeController() {
     },
     chute: async (_validator, chuteId) => (chuteId === chute.chuteId ? chute : undefined),
     refreshFeeds: () => void calls.push('refresh'),
-    refreshApplications: (folders) => void calls.push(['applications', ...folders]),
+    refreshApplications: (folders, commit) => void calls.push(['applications', commit, ...folders]),
     report: ({ configCommit, held, blocked, memory }) =>
       void calls.push(['report', configCommit, held, blocked, memory]),
   };

@@ -53,7 +53,7 @@ export const requests = {
   'release-job': z.object({ validator: text, jobId: text }),
   chute: z.object({ validator: text, chuteId: text, version: text }),
   refresh: z.object({}),
-  'refresh-applications': z.object({ folders: z.array(text).max(100_000) }),
+  'refresh-applications': z.object({ folders: z.array(text).max(100_000), commit: text }),
   report: z.object({
     configCommit: text.optional(),
     held: z.array(z.string()),

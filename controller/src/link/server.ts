@@ -105,7 +105,7 @@ export async function serveLink({ link, token, log, host, port }: LinkServerOpti
     'release-job': ({ validator, jobId }) => link.releaseJob(validator, jobId),
     chute: ({ validator, chuteId, version }) => link.chute(validator, chuteId, version),
     refresh: () => link.refreshFeeds(),
-    'refresh-applications': ({ folders }) => link.refreshApplications(folders),
+    'refresh-applications': ({ folders, commit }) => link.refreshApplications(folders, commit),
     report: ({ configCommit, held, blocked, memory }) => link.report({ configCommit, held, blocked, memory }),
   };
 

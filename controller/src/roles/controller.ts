@@ -291,8 +291,11 @@ export async function startController(parts: ControllerParts): Promise<RunningCo
         return client ? client.chute(chuteId, version) : Promise.reject(new Error(`no validator ${validator}`));
       },
       refreshFeeds: validators.refresh,
-      refreshApplications: (folders) =>
-        parts.applications?.refresh(folders.flatMap((path) => applicationOf(path) ?? [])),
+      refreshApplications: (folders, commit) =>
+        parts.applications?.refresh(
+          folders.flatMap((path) => applicationOf(path) ?? []),
+          commit,
+        ),
       report(report) {
         told = report;
       },

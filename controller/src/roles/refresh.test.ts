@@ -5,6 +5,7 @@ import { withRefresh } from './refresh.ts';
 /** A repository whose commits have numbers; each moves the folder of its number. */
 function scene() {
   const told: string[][] = [];
+  const commits: string[] = [];
   const asked: [string | undefined, string][] = [];
   let head = 1;
   const live = () => ({ commit: String(head), deployments: new Map() });
@@ -27,12 +28,18 @@ function scene() {
   };
   const warnings: string[] = [];
   const log = { warn: (text: string) => void warnings.push(text) };
-  const link = { refreshApplications: (folders: readonly string[]) => void told.push([...folders]) };
+  const link = {
+    refreshApplications: (folders: readonly string[], commit: string) => {
+      commits.push(commit);
+      told.push([...folders]);
+    },
+  };
   const watched = withRefresh(repo as never, link, log as never) as unknown as typeof repo;
   const settled = () => new Promise((resolve) => setImmediate(resolve));
   return {
     watched,
     told,
+    commits,
     asked,
     warnings,
     settled,
@@ -52,7 +59,7 @@ test('the first look tells of the newest commit alone, because the process befor
 });
 
 test('own commits are told of at once, those of others when they are read', async () => {
-  const { watched, told, settled, push } = scene();
+  const { watched, told, commits, settled, push } = scene();
   await watched.readLive();
   await watched.commitLive();
   await watched.rerender();
@@ -60,6 +67,7 @@ test('own commits are told of at once, those of others when they are read', asyn
   await watched.readLive();
   await settled();
   assert.equal(told, [['chutes/gpu-1'], ['chutes/gpu-2'], ['chutes/gpu-3'], ['chutes/gpu-4', 'chutes/gpu-5']]);
+  assert.equal(commits, ['1', '2', '3', '5']);
 });
 
 test('what cannot be compared is told, and made good with the next commit', async () => {

@@ -21,7 +21,7 @@ export function withRefresh<R extends Followed>(
     if (commit === told) return;
     const folders = await repo.movedFolders(told, commit);
     told = commit;
-    if (folders.length > 0) link.refreshApplications(folders);
+    if (folders.length > 0) link.refreshApplications(folders, commit);
   }
 
   function moved(commit: string): void {
