@@ -11,7 +11,7 @@ import { startFleet } from '@miner/e2e/cluster/fleet.ts';
 import { readObjects } from '@miner/e2e/cluster/kube.ts';
 import { ensureTools } from '@miner/e2e/cluster/tools.ts';
 import { startMiner, writeServerFile } from '@miner/e2e/miner.ts';
-import { coldChute, filesOnLive, type Scene, satisfied, until, untilSynced, want } from '@miner/e2e/scene.ts';
+import { coldChute, filesOnLive, patience, type Scene, satisfied, until, untilSynced, want } from '@miner/e2e/scene.ts';
 import { type Direct, openDirect } from './argocd/direct.ts';
 import { quantiles, type Report, reportOf } from './argocd/report.ts';
 import { tell } from './argocd/stage.ts';
@@ -33,28 +33,47 @@ interface Round {
   direct: number;
 }
 
+interface Sight {
+  /** ms since the Unix epoch. */
+  at: number;
+  deploymentId: string;
+}
+
 interface Watched {
-  jobs: Map<string, number>;
-  pods: Map<string, number>;
+  /** The next pod of a chute that was never seen before. */
+  podOf(chuteId: string): Promise<Sight>;
+  jobOf(deploymentId: string): Sight | undefined;
   stop(): void;
 }
 
-/** First sight of each chute's Job and pod, ms since the Unix epoch, by deployment. */
+/** First sight of each chute's Jobs and pods; nobody is asked meanwhile, so that looking costs what is measured nothing. */
 function watch({ fleet }: Scene): Watched {
-  const jobs = new Map<string, number>();
-  const pods = new Map<string, number>();
+  const jobs = new Map<string, Sight>();
+  const pods = new Map<string, Sight>();
+  const awaited = new Map<string, (sight: Sight) => void>();
   const into =
-    (seen: Map<string, number>) => (type: string, object: { metadata: { labels?: Record<string, string> } }) => {
-      const id = object.metadata.labels?.['chutes/deployment-id'];
-      if (type === 'ADDED' && id !== undefined && !seen.has(id)) seen.set(id, Date.now());
+    (seen: Map<string, Sight>) => (type: string, object: { metadata: { labels?: Record<string, string> } }) => {
+      const { 'chutes/deployment-id': deploymentId, 'chutes/chute-id': chuteId = '' } = object.metadata.labels ?? {};
+      if (type !== 'ADDED' || deploymentId === undefined || seen.has(deploymentId)) return;
+      const sight = { at: Date.now(), deploymentId };
+      seen.set(deploymentId, sight);
+      if (seen === pods) awaited.get(chuteId)?.(sight);
     };
   const stops = fleet.servers.flatMap(({ plane: { kube } }) => [
     kube.watch('batch/v1/jobs', 'chutes', into(jobs)),
     kube.watch('v1/pods', 'chutes', into(pods)),
   ]);
   return {
-    jobs,
-    pods,
+    podOf: (chuteId) =>
+      new Promise((resolve, reject) => {
+        const timer = setTimeout(() => reject(new Error('no pod within two minutes')), patience.ms);
+        awaited.set(chuteId, (sight) => {
+          clearTimeout(timer);
+          awaited.delete(chuteId);
+          resolve(sight);
+        });
+      }),
+    jobOf: (deploymentId) => jobs.get(deploymentId),
     stop() {
       for (const stop of stops) stop();
     },
@@ -78,20 +97,16 @@ async function addServers(scene: Scene): Promise<void> {
 async function round(scene: Scene, turn: number, seen: Watched, directs: Map<string, Direct>): Promise<Round> {
   const { fleet, miner } = scene;
   const { chuteId } = coldChute(scene, fleet.servers[turn % fleet.servers.length]?.server.name ?? '');
+  const awaited = seen.podOf(chuteId);
   const startedAt = Date.now();
   want(scene, chuteId, 1);
-  const row = await until('a pod', async () => {
+  const { at: pod, deploymentId } = await awaited;
+  const row = await until('it is noted as committed', async () => {
     const { deployments } = await miner.status();
-    return deployments.find(
-      (one) => one.chuteId === chuteId && one.plannedAt >= startedAt && seen.pods.has(one.deploymentId),
-    );
+    return deployments.find((one) => one.deploymentId === deploymentId && one.committedAt !== undefined);
   });
-  const { deploymentId, server, plannedAt, tokenAt = 0, secretAt = 0 } = row;
-  const committed = await until('it is noted as committed', async () => {
-    const { deployments } = await miner.status();
-    return deployments.find((one) => one.deploymentId === deploymentId)?.committedAt;
-  });
-  const [job = 0, pod = 0] = [seen.jobs.get(deploymentId), seen.pods.get(deploymentId)];
+  const { server, plannedAt, tokenAt = 0, secretAt = 0, committedAt: committed = 0 } = row;
+  const job = seen.jobOf(deploymentId)?.at ?? 0;
   const path = filesOnLive(scene).find((one) => one.includes(deploymentId)) ?? '';
   const manifest = git(fleet.git.gitdir, 'show', `live:${path}`);
   const direct = (await directs.get(server)?.launch(readObjects(manifest))) ?? 0;
