@@ -88,15 +88,18 @@ function tallyOf(here: Occupancy): readonly Own[] {
 }
 
 function countOf({ world, fleet, removed }: Staying): Map<string, Count> {
-  const counts = new Map<string, Count & { version: string; fetchedAt: number }>();
-  for (const { chuteId, version, validator } of world.chutes.values()) {
-    const fetchedAt = world.feeds.get(validator)?.utilization.fetchedAt ?? 0;
-    counts.set(chuteId, { version, fetchedAt, replicas: 0, pending: 0, uncounted: 0 });
+  const counts = new Map<string, Count & { version: string | undefined; fetchedAt: number }>();
+  function startedFor(chuteId: string) {
+    const chute = world.chutes.get(chuteId);
+    const fetchedAt = (chute && world.feeds.get(chute.validator)?.utilization.fetchedAt) ?? 0;
+    const count = { version: chute?.version, fetchedAt, replicas: 0, pending: 0, uncounted: 0 };
+    counts.set(chuteId, count);
+    return count;
   }
   for (const here of fleet.values()) {
     for (const { chuteId, version, deploymentId, activatedAt } of tallyOf(here)) {
-      const count = counts.get(chuteId);
-      if (version !== count?.version) continue;
+      const count = counts.get(chuteId) ?? startedFor(chuteId);
+      if (version !== count.version) continue;
       if (removed.size > 0 && removed.has(deploymentId)) continue;
       count.replicas += 1;
       if (activatedAt === Number.POSITIVE_INFINITY) count.pending += 1;

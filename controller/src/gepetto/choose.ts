@@ -5,13 +5,13 @@ import type { Chute } from '../domain/chute.ts';
 import { type Candidate, keyOf } from './candidates.ts';
 import { clearing } from './clearing.ts';
 import type { FillContext, Option } from './decide.ts';
-import { type Field, kindsOf, type Site } from './field.ts';
+import { type Field, kindId, kindsOf, type Site } from './field.ts';
 import { gainOf, type Terms, termsOf } from './gain.ts';
 import { createLadders, type Ladder, type Ladders } from './ladder.ts';
 import { isOfPlace, type Rule } from './policy.ts';
 import { fastestStartup, type Startup, startupOf } from './startup.ts';
 import { tuning } from './tuning.ts';
-import { type ChuteMarket, type Memory, modelKey, type SiteFacts } from './world.ts';
+import { type ChuteMarket, type Memory, modelKey, type SiteFacts, type World } from './world.ts';
 
 /** What victims hold is free after they drained. */
 const drainHours = 60 / 3600;
@@ -46,11 +46,25 @@ export interface Search {
   avoided: Avoided;
   context: FillContext;
   prospects: Map<string, Prospect>;
+  /** By id of the kind, those that the field has. */
+  prices: readonly (KindPrice | undefined)[];
+}
+
+/** Multiplier of one GPU: what it earns now, and what it would earn next. */
+interface KindPrice {
+  rate: number;
+  floor: number;
+  /** By number of GPUs. */
+  ladders: (Ladder | undefined)[];
 }
 
 /** For one round: prices and what to avoid stay as they are meanwhile. */
 export function searchOf(field: Field, context: FillContext): Search {
-  return { field, ladders: createLadders(field), avoided: avoidedNow(context), context, prospects: new Map() };
+  const { byKind, rates, floors } = field;
+  const prices: KindPrice[] = [];
+  for (const kind of byKind.keys())
+    prices[kindId(kind)] = { rate: rates.get(kind) ?? 0, floor: floors.get(kind) ?? 0, ladders: [] };
+  return { field, ladders: createLadders(field), avoided: avoidedNow(context), context, prospects: new Map(), prices };
 }
 
 /** What holds for a candidate during a round. */
@@ -68,11 +82,12 @@ interface KindProspect {
   rate: number;
   floor: number;
   fastest: Startup;
-  /** Where nothing is known of the server. */
-  assumed: Startup;
+  /** Where nothing is known of the server; worked out when first asked for. */
+  assumed: Startup | undefined;
 }
 
-function prospectOf(candidate: Candidate, { field, ladders, avoided, context, prospects }: Search): Prospect {
+function prospectOf(candidate: Candidate, search: Search): Prospect {
+  const { ladders, avoided, context, prospects } = search;
   const key = keyOf(candidate);
   const known = prospects.get(key);
   if (known) return known;
@@ -80,16 +95,19 @@ function prospectOf(candidate: Candidate, { field, ladders, avoided, context, pr
   const market = context.world.market?.get(chute.chuteId);
   const told = context.advice?.offers.get(key);
   const kinds: KindProspect[] = [];
-  for (const { kind, model } of kindsOf(chute)) {
-    if (!field.byKind.has(kind) || told?.closed.has(model)) continue;
-    if (avoided.keys.size > 0 && avoided.keys.has(modelKey(chute, model))) continue;
+  for (const { kind, id, model, failureKey } of kindsOf(chute)) {
+    const price = search.prices[id];
+    if (!price || told?.closed.has(model)) continue;
+    if (avoided.keys.size > 0 && avoided.keys.has(failureKey)) continue;
+    const ladder = price.ladders[gpuCount] ?? ladders.of(kind, gpuCount);
+    price.ladders[gpuCount] = ladder;
     kinds.push({
       model,
-      ladder: ladders.of(kind, gpuCount),
-      rate: field.rates.get(kind) ?? 0,
-      floor: (field.floors.get(kind) ?? 0) * gpuCount,
+      ladder,
+      rate: price.rate,
+      floor: price.floor * gpuCount,
       fastest: fastestStartup(chute, market, model),
-      assumed: startupOf(chute, market, model, undefined),
+      assumed: undefined,
     });
   }
   const prospect = {
@@ -118,6 +136,12 @@ function startupWith(facts: SiteFacts, chute: Chute, market: ChuteMarket | undef
   return startup;
 }
 
+function startupAt({ facts }: Site, chute: Chute, on: KindProspect, market: World['market']): Startup {
+  if (facts) return startupWith(facts, chute, market?.get(chute.chuteId), on.model);
+  on.assumed ??= startupOf(chute, market?.get(chute.chuteId), on.model, undefined);
+  return on.assumed;
+}
+
 /** Undefined where nothing pays; a rule of the policy that stood against it is noted. */
 export function bestOption(candidate: Candidate, search: Search): Option | undefined {
   const { field, avoided, context } = search;
@@ -131,7 +155,8 @@ export function bestOption(candidate: Candidate, search: Search): Option | undef
   let barred: Rule | undefined;
   const { terms, badServers, told, kinds } = prospectOf(candidate, search);
   let best: Option | undefined;
-  for (const { model, ladder, rate, floor, fastest, assumed } of kinds) {
+  for (const on of kinds) {
+    const { model, ladder, rate, floor, fastest } = on;
     const { plain, others } = ladder;
     const bound = gainOf(candidate, terms, fastest, 0, floor, context);
     const most = told && bound > 0 ? bound * (told.score.get(model) ?? 1) * told.bestPlace : bound;
@@ -160,9 +185,7 @@ export function bestOption(candidate: Candidate, search: Search): Option | undef
         if (!found) continue;
         const { victims, loss } = found;
         if (site.room.freeDiskGb + victims.reduce((sum, { spec }) => sum + spec.diskGb, 0) < diskGb) continue;
-        const { facts } = site;
-        const market = facts && context.world.market?.get(chute.chuteId);
-        const startup = facts ? startupWith(facts, chute, market, model) : assumed;
+        const startup = startupAt(site, chute, on, context.world.market);
         const hoped = gainOf(candidate, terms, startup, victims.length > 0 ? drainHours : 0, floor, context);
         const odds = oddsOf(chute, site, context.memory) * weightOf(told, model, site.room.server.name);
         const gain = hoped > 0 ? hoped * odds : hoped;

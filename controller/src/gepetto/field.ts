@@ -9,7 +9,7 @@ import { payAbove } from './pay.ts';
 import { type Room, roomOf } from './room.ts';
 import { createSeating, seatsOf, type Tenant } from './tenants.ts';
 import { tuning } from './tuning.ts';
-import type { SiteFacts, World } from './world.ts';
+import { modelKey, type SiteFacts, type World } from './world.ts';
 
 export interface Site {
   room: Room;
@@ -39,17 +39,50 @@ export interface Field {
   floors: ReadonlyMap<string, number>;
 }
 
-export function kindKey(validator: string, tee: boolean, model: string): string {
-  return `${validator} ${tee} ${model}`;
+/** A kind of site. One object for each, so that looking it up compares no texts. */
+interface KindName {
+  kind: string;
+  /** Place in lists that have something for each kind. */
+  id: number;
 }
 
-const kinds = new WeakMap<Chute, readonly { kind: string; model: string }[]>();
+const kindNames = new Map<string, KindName>();
+
+function kindNamed(validator: string, tee: boolean, model: string): KindName {
+  const kind = `${validator} ${tee} ${model}`;
+  let name = kindNames.get(kind);
+  if (!name) {
+    name = { kind, id: kindNames.size };
+    kindNames.set(kind, name);
+  }
+  return name;
+}
+
+export function kindKey(validator: string, tee: boolean, model: string): string {
+  return kindNamed(validator, tee, model).kind;
+}
+
+export function kindId(kind: string): number {
+  return kindNames.get(kind)?.id ?? -1;
+}
+
+export interface Kind extends KindName {
+  model: string;
+  /** What failures of the chute on the model are remembered by. */
+  failureKey: string;
+}
+
+const kinds = new WeakMap<Chute, readonly Kind[]>();
 
 /** The kinds of site that suit a chute, in the order of its models. */
-export function kindsOf(chute: Chute) {
+export function kindsOf(chute: Chute): readonly Kind[] {
   let known = kinds.get(chute);
   if (!known) {
-    known = chute.supportedGpus.map((model) => ({ model, kind: kindKey(chute.validator, chute.tee, model) }));
+    known = chute.supportedGpus.map((model) => ({
+      model,
+      ...kindNamed(chute.validator, chute.tee, model),
+      failureKey: modelKey(chute, model),
+    }));
     kinds.set(chute, known);
   }
   return known;
@@ -58,13 +91,15 @@ export function kindsOf(chute: Chute) {
 interface Layout {
   /** Of the server's GPUs. */
   models: readonly string[];
+  /** Of each of the models. */
+  kinds: readonly KindName[];
   /** Of each occupant: which of the models it is on; -1 for none. All GPUs of a deployment are one model. */
   places: readonly number[];
 }
 
 const layouts = new WeakMap<Occupancy, Layout>();
 
-function layoutOf(here: Occupancy, { gpus }: Server): Layout {
+function layoutOf(here: Occupancy, { gpus, validator, tee }: Server): Layout {
   let layout = layouts.get(here);
   if (!layout) {
     const models = [...new Set(gpus.map(({ model }) => model))];
@@ -72,7 +107,7 @@ function layoutOf(here: Occupancy, { gpus }: Server): Layout {
       const first = gpus.find(({ gpuId }) => gpuId === spec?.gpuIds[0]);
       return first ? models.indexOf(first.model) : -1;
     });
-    layout = { models, places };
+    layout = { models, kinds: models.map((model) => kindNamed(validator, tee, model)), places };
     layouts.set(here, layout);
   }
   return layout;
@@ -87,9 +122,10 @@ export function fieldOf(
   candidates: readonly { chute: Chute }[],
   advice?: Advice,
 ): Field {
-  const kinds = new Set(candidates.flatMap(({ chute }) => kindsOf(chute).map(({ kind }) => kind)));
+  const wanted: boolean[] = [];
+  for (const { chute } of candidates) for (const { id } of kindsOf(chute)) wanted[id] = true;
   function isWanted(occupancy: Occupancy, server: Server): boolean {
-    return layoutOf(occupancy, server).models.some((model) => kinds.has(kindKey(server.validator, server.tee, model)));
+    return layoutOf(occupancy, server).kinds.some(({ id }) => wanted[id]);
   }
   const seated = createSeating(world, now);
   const sites: Site[] = [];
@@ -100,13 +136,13 @@ export function fieldOf(
     const facts = world.sites?.get(name);
     const here: Site[] = [];
     const layout = layoutOf(occupancy, room.server);
-    for (const model of layout.models) {
+    for (const [place, model] of layout.models.entries()) {
       let free = room.freeGpus.get(model);
       if (!free) {
         free = [];
         room.freeGpus.set(model, free);
       }
-      const kind = kindKey(room.server.validator, room.server.tee, model);
+      const kind = layout.kinds[place]?.kind ?? '';
       const site: Site = {
         room,
         model,
@@ -186,9 +222,9 @@ function spareOf(world: World): Map<string, number> {
   for (const { globalInstances } of world.feeds.values()) {
     for (const { chuteId } of globalInstances.items.values()) counts.set(chuteId, (counts.get(chuteId) ?? 0) + 1);
   }
+  for (const [chuteId, count] of counts) counts.set(chuteId, count - 1);
   for (const [chuteId, { activeTotal }] of world.market ?? []) {
-    if (activeTotal !== undefined) counts.set(chuteId, activeTotal);
+    if (activeTotal !== undefined) counts.set(chuteId, Math.max(0, activeTotal - 1));
   }
-  for (const [chuteId, count] of counts) counts.set(chuteId, Math.max(0, count - 1));
   return counts;
 }

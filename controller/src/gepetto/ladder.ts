@@ -87,10 +87,16 @@ export function createLadders(field: Field): Ladders {
 
   return {
     of(kind, gpus) {
-      const byCount = ladders.get(kind) ?? new Map<number, Lists>();
-      ladders.set(kind, byCount);
-      const lists = byCount.get(gpus) ?? made(kind, gpus);
-      byCount.set(gpus, lists);
+      let byCount = ladders.get(kind);
+      if (!byCount) {
+        byCount = new Map();
+        ladders.set(kind, byCount);
+      }
+      let lists = byCount.get(gpus);
+      if (!lists) {
+        lists = made(kind, gpus);
+        byCount.set(gpus, lists);
+      }
       return lists;
     },
     touch(site) {

@@ -115,9 +115,12 @@ interface Running {
 /** Says of each seat what its tenant is worth now. */
 export function createSeating(world: World, now: number) {
   const running = new Map<string, Running>();
-  for (const chute of world.chutes.values()) {
-    const run = runOf(chute, world.market?.get(chute.chuteId));
-    running.set(chute.chuteId, { chute, run, instances: world.feeds.get(chute.validator)?.instances.items });
+  function runningOf(chuteId: string): Running | undefined {
+    const chute = world.chutes.get(chuteId);
+    const instances = chute && world.feeds.get(chute.validator)?.instances.items;
+    const on = chute && { chute, run: runOf(chute, world.market?.get(chuteId)), instances };
+    if (on) running.set(chuteId, on);
+    return on;
   }
   const market = { world, now };
   return (seat: Seat): Tenant => {
@@ -127,7 +130,7 @@ export function createSeating(world: World, now: number) {
     tenant.weight = undefined;
     tenant.rate = undefined;
     tenant.removable = false;
-    const on = row && running.get(tenant.spec.chuteId);
+    const on = row && (running.get(tenant.spec.chuteId) ?? runningOf(tenant.spec.chuteId));
     if (!on) return tenant;
     if (seat.toldBy !== on.instances || !on.instances) {
       seat.told = on.instances?.get(row.instanceId ?? '')?.computeMultiplier;

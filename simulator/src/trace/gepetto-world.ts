@@ -43,6 +43,7 @@ export function createWorldBuilder(): WorldBuilder {
   const chutes = new Map<string, Chute>();
   const market = new Map<string, ChuteMarket>();
   const chuteViews = new Map<string, ChuteView>();
+  let lastChutes: Snapshot['chutes'] = [];
   const known = new Map<string, Known>();
   const gpuIds = new Map<string, string[]>();
   const servers = new Map<string, Server>();
@@ -100,16 +101,22 @@ export function createWorldBuilder(): WorldBuilder {
   }
 
   function updateChutes(snapshot: Snapshot): void {
-    const seen = new Set<string>();
-    for (const view of snapshot.chutes) {
-      seen.add(view.chute_id);
+    const before = lastChutes;
+    lastChutes = snapshot.chutes;
+    if (before === lastChutes) return;
+    let sameIds = before.length === lastChutes.length;
+    for (const [place, view] of lastChutes.entries()) {
+      const known = before[place];
+      if (known === view) continue;
+      if (known?.chute_id !== view.chute_id) sameIds = false;
       if (chuteViews.get(view.chute_id) === view) continue;
       chuteViews.set(view.chute_id, view);
       chutes.set(view.chute_id, chuteOf(view, snapshot.validator));
       market.set(view.chute_id, marketOf(view));
       utilization.set(view.chute_id, utilizationOf(view));
     }
-    if (seen.size === chuteViews.size) return;
+    if (sameIds) return;
+    const seen = new Set(lastChutes.map(({ chute_id }) => chute_id));
     for (const chuteId of chuteViews.keys()) {
       if (seen.has(chuteId)) continue;
       chuteViews.delete(chuteId);

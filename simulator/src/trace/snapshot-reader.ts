@@ -13,7 +13,8 @@ interface Item<T> {
 }
 
 interface List<T> {
-  items: T[];
+  /** The same array as before when nothing in the list changed. */
+  items: readonly T[];
   /** Place after the list. */
   end: number;
 }
@@ -24,8 +25,10 @@ type ReadList<T> = (bytes: Buffer, at: number) => List<T>;
 function createListReader<T>(nameOf: (value: T) => unknown): ReadList<T> {
   let known: Item<T>[] = [];
   let byName = new Map<unknown, Item<T>>();
+  /** Of the last list: its text, a part of the last line, and what it says. */
+  let whole: { text: Buffer; items: readonly T[] } | undefined;
 
-  function isAt({ text }: Item<T>, bytes: Buffer, at: number): boolean {
+  function isAt({ text }: { text: Buffer }, bytes: Buffer, at: number): boolean {
     const end = at + text.length;
     return end <= bytes.length && bytes.compare(text, 0, text.length, at, end) === 0;
   }
@@ -43,6 +46,11 @@ function createListReader<T>(nameOf: (value: T) => unknown): ReadList<T> {
   }
 
   return (bytes, from) => {
+    if (whole && isAt(whole, bytes, from)) {
+      const text = bytes.subarray(from, from + whole.text.length);
+      whole = { text, items: whole.items };
+      return { items: whole.items, end: from + text.length };
+    }
     const next: Item<T>[] = [];
     let at = skip(bytes, from, byte.openList);
     let place = 0;
@@ -53,12 +61,15 @@ function createListReader<T>(nameOf: (value: T) => unknown): ReadList<T> {
       next.push(item);
       at = skipSpace(bytes, at + item.text.length);
     }
-    for (const [index, item] of next.entries()) item.index = index;
-    if (next.length !== known.length || next.some((item, i) => item !== known[i])) {
-      byName = new Map(next.map((item) => [nameOf(item.value), item]));
+    let index = 0;
+    for (const item of next) {
+      if (item !== known[index]) byName.set(nameOf(item.value), item);
+      item.index = index++;
     }
+    if (byName.size !== next.length) byName = new Map(next.map((item) => [nameOf(item.value), item]));
     known = next;
-    return { items: next.map(({ value }) => value), end: at + 1 };
+    whole = { text: bytes.subarray(from, at + 1), items: next.map(({ value }) => value) };
+    return { items: whole.items, end: at + 1 };
   };
 }
 
