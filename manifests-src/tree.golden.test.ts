@@ -10,7 +10,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { memberCharts } from './charts/all.ts';
 import { chute, server, specFor } from './fixtures.ts';
-import { renderChart, renderTree } from './render.ts';
+import { renderChart, renderTree, renderTreeInTurns } from './render.ts';
 import { configWith, serverNamed, serversNamed } from './testing/tree.ts';
 
 const golden = fileURLToPath(new URL('golden/tree/', import.meta.url));
@@ -45,6 +45,26 @@ for (const count of [10, 100]) {
     assert.equal([...many.keys()], [...many.keys()].sort());
   });
 }
+
+test('a tree drawn in turns is the same, and others have a turn after any few servers, also within a file that names them all', async () => {
+  async function turnsFor(count: number): Promise<number> {
+    const servers = serversNamed(...names(count));
+    let turns = 0;
+    let isDrawing = true;
+    setImmediate(function turn() {
+      turns += 1;
+      if (isDrawing) setImmediate(turn);
+    });
+    const tree = await renderTreeInTurns(configWith(), servers);
+    isDrawing = false;
+    assert.equal([...tree], [...renderTree(configWith(), servers)]);
+    return turns;
+  }
+  const few = await turnsFor(10);
+  const many = await turnsFor(100);
+  // One for each of the 90 servers' own files, the others within files of all servers.
+  assert.ok(many - few > 90, `${few} turns for 10 servers, ${many} for 100`);
+});
 
 /** `<sha256>  <first path> and <n> more`, one line for each content. */
 function digestsOf(tree: ReadonlyMap<string, string>): string {

@@ -73,3 +73,8 @@ function value(data: Json, indent: string, lead: string): string {
 export function toYaml(documents: readonly (JsonObject | Json[])[]): string {
   return documents.map((document) => `${collection(document, '')}\n`).join('---\n');
 }
+
+/** Texts of `toYaml` as one stream, as if all their documents had been given together. */
+export function joinYaml(texts: readonly string[]): string {
+  return texts.join('---\n');
+}

@@ -148,6 +148,7 @@ const drawChutes: Part = (scope, { config, servers }) => {
 
 export const argocdChart: ChartDefinition<ControlContext> = {
   name: 'argocd',
+  serverByServer: ['members', 'chutes'],
   parts: {
     settings(scope, { config }) {
       behaviour(scope, config);

@@ -25,6 +25,8 @@ export interface ChartDefinition<Context> {
   name: string;
   /** Parts that read what servers have different; all others are drawn once for all of them. Default: none. */
   perServer?: readonly string[];
+  /** Parts that draw one server after the other, each by itself: they may be drawn for some servers at a time. Default: none. */
+  serverByServer?: readonly string[];
   /** Content of `<part>.yaml`; a part that draws nothing is no file. */
   parts: Readonly<Record<string, (scope: Chart, context: Context) => void>>;
 }

@@ -28,7 +28,7 @@ const renderTree: TreeRenderer = {
   folders: ['argocd', 'control', 'members'],
   async render({ config, servers }) {
     const manifests = await import('@miner/manifests/render.ts');
-    return manifests.renderTree(config, servers);
+    return manifests.renderTreeInTurns(config, servers);
   },
 };
 
