@@ -13,7 +13,12 @@ const host = await forkGitHost();
 const { dir } = makeTestDir();
 const credentialFile = join(dir, 'credential');
 writeFileSync(credentialFile, host.credential, { mode: 0o600 });
-const result = await killAgainAndAgain({ dir, host, credentialFile, kills, decisionsPerSecond: 100 });
+const startedAt = performance.now();
+function tell(done: number): void {
+  const seconds = Math.round((performance.now() - startedAt) / 1000);
+  if (done % 10 === 0) process.stderr.write(`${done} of ${kills} kills after ${seconds} s\n`);
+}
+const result = await killAgainAndAgain({ dir, host, credentialFile, kills, decisionsPerSecond: 100, onKill: tell });
 await host.stop();
 rmSync(dir, { recursive: true, force: true });
 print('git-kill/acknowledged', result.acknowledged, 'decisions', result.asked);

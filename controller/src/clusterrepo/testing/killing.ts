@@ -17,6 +17,8 @@ export interface KillingOptions {
   credentialFile: string;
   kills: number;
   decisionsPerSecond: number;
+  /** After each kill, with the number of them so far. */
+  onKill?: (kills: number) => void;
 }
 
 export interface KillingResult {
@@ -33,7 +35,8 @@ const readyWithin = 60_000;
 
 interface Running {
   child: ChildProcess;
-  ready: Promise<unknown>;
+  /** False when it ended before it was open, or is not open after a minute. */
+  ready: Promise<boolean>;
   ended: Promise<number | null>;
   said(): string;
 }
@@ -47,9 +50,9 @@ function start(job: WriterJob): Running {
     text += chunk;
   });
   const ready = Promise.race([
-    new Promise((resolve) => child.stdout.once('data', resolve)),
-    ended,
-    sleep(readyWithin, undefined, { ref: false }),
+    new Promise<boolean>((resolve) => child.stdout.once('data', () => resolve(true))),
+    ended.then(() => false),
+    sleep(readyWithin, false, { ref: false }),
   ]);
   return { child, ready, ended, said: () => text };
 }
@@ -70,7 +73,7 @@ function faultsIn(gitdir: string): string[] {
 }
 
 export async function killAgainAndAgain(options: KillingOptions): Promise<KillingResult> {
-  const { dir, host, credentialFile, kills, decisionsPerSecond } = options;
+  const { dir, host, credentialFile, kills, decisionsPerSecond, onKill } = options;
   const job: WriterJob = { dir, url: host.url, credentialFile, forMs: 3_600_000, decisionsPerSecond };
   const store = join(dir, storeName);
   const problems: string[] = [];
@@ -81,14 +84,14 @@ export async function killAgainAndAgain(options: KillingOptions): Promise<Killin
   let earlyKills = 0;
   for (let n = 0; n < kills; n++) {
     const writer = start(job);
-    const early = n % 5 === 4;
-    if (early) earlyKills += 1;
-    else await writer.ready;
+    const isOpen = n % 5 !== 4 && (await writer.ready);
+    if (!isOpen) earlyKills += 1;
     await sleep(Math.random() * longestLife);
     if (writer.child.exitCode !== null) problems.push(`writer ${n} ended by itself: ${writer.said()}`);
     writer.child.kill('SIGKILL');
     await writer.ended;
     if (n % 10 === 9) problems.push(...faultsIn(store));
+    onKill?.(n + 1);
   }
   const last = start({ ...job, forMs: lastLife });
   if ((await last.ended) !== 0) problems.push(`the last writer failed: ${last.said()}`);
