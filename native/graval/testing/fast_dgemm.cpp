@@ -84,36 +84,42 @@ void rowsOf(double alpha, Matrix a, Matrix b, double* c, size_t stride, size_t f
   }
 }
 
+/** One product; the pointers are filled in by the driver when its turn comes. */
+struct Work {
+  double *a, *b, *c;
+  size_t offsetA, strideA, offsetB, strideB, offsetC, strideC, m, n, k;
+  bool turnA, turnB;
+  double alpha;
+};
+
+void run(void* argument) {
+  const Work& w = *(const Work*)argument;
+  const Matrix left = {w.a + w.offsetA, w.strideA, w.turnA}, right = {w.b + w.offsetB, w.strideB, w.turnB};
+  const size_t threads = std::max(1u, std::thread::hardware_concurrency()), each = (w.m / threads + kRows) / kRows * kRows;
+  std::vector<std::thread> workers;
+  for (size_t from = 0; from < w.m; from += each)
+    workers.emplace_back(rowsOf, w.alpha, left, right, w.c + w.offsetC, w.strideC, from, std::min(w.m, from + each), w.n, w.k);
+  for (auto& worker : workers) worker.join();
+}
+
 }  // namespace
 
-/** Layouts 101 by rows, 102 by columns; transpose 111 no, 112 yes. A beta other than 0 is refused. */
+/** Layouts 101 by rows, 102 by columns; transpose 111 no, 112 yes. A beta other than 0 is refused. Like CLBlast it waits for nothing: what
+ *  has to be done before is left to the order of the queue. */
 extern "C" int CLBlastDgemm(int layout, int turnA, int turnB, size_t m, size_t n, size_t k, double alpha, cl_mem a, size_t offsetA,
                             size_t strideA, cl_mem b, size_t offsetB, size_t strideB, double beta, cl_mem c, size_t offsetC, size_t strideC,
                             cl_command_queue* queue, cl_event* event) {
   if (beta != 0) return -1;
-  const auto map = [&](cl_mem memory, cl_map_flags flags) {
-    size_t size = 0;
-    clGetMemObjectInfo(memory, CL_MEM_SIZE, sizeof size, &size, nullptr);
-    return (double*)clEnqueueMapBuffer(*queue, memory, CL_TRUE, flags, 0, size, 0, nullptr, nullptr, nullptr);
-  };
-  clFinish(*queue);
-  double *mappedA = map(a, CL_MAP_READ), *mappedB = b == a ? mappedA : map(b, CL_MAP_READ), *mappedC = map(c, CL_MAP_WRITE);
-  if (!mappedA || !mappedB || !mappedC) return -2;
-  Matrix left = {mappedA + offsetA, strideA, turnA == 112}, right = {mappedB + offsetB, strideB, turnB == 112};
+  Work work = {nullptr, nullptr, nullptr, offsetA, strideA, offsetB, strideB, offsetC, strideC, m, n, k, turnA == 112, turnB == 112, alpha};
   if (layout == 102) {
     // By columns, C is by rows the product of B and A.
-    std::swap(left, right);
-    std::swap(m, n);
+    std::swap(a, b);
+    std::swap(work.offsetA, work.offsetB);
+    std::swap(work.strideA, work.strideB);
+    std::swap(work.turnA, work.turnB);
+    std::swap(work.m, work.n);
   }
-  const size_t threads = std::max(1u, std::thread::hardware_concurrency()), each = (m / threads + kRows) / kRows * kRows;
-  std::vector<std::thread> workers;
-  for (size_t from = 0; from < m; from += each)
-    workers.emplace_back(rowsOf, alpha, left, right, mappedC + offsetC, strideC, from, std::min(m, from + each), n, k);
-  for (auto& worker : workers) worker.join();
-  clEnqueueUnmapMemObject(*queue, a, mappedA, 0, nullptr, nullptr);
-  if (b != a) clEnqueueUnmapMemObject(*queue, b, mappedB, 0, nullptr, nullptr);
-  clEnqueueUnmapMemObject(*queue, c, mappedC, 0, nullptr, nullptr);
-  if (event != nullptr) clEnqueueMarkerWithWaitList(*queue, 0, nullptr, event);
-  clFinish(*queue);
-  return 0;
+  const cl_mem buffers[] = {a, b, c};
+  const void* places[] = {&work.a, &work.b, &work.c};
+  return clEnqueueNativeKernel(*queue, run, &work, sizeof work, 3, buffers, places, 0, nullptr, event);
 }

@@ -110,6 +110,17 @@ test('seed 0, with which the library never returns, is refused', async () => {
   await rejects(proving.prover.prove(0n, 1), 'BAD_INPUT');
 });
 
+test('an encryption that does not return in time is ended, and the next call finds a new process', async () => {
+  const slow = validator();
+  const error = await slow.encrypt(recorded, 'text', 1, 42n, { deadlineMs: 300 }).then(
+    () => undefined,
+    ({ code }) => code,
+  );
+  assert.is(error, 'TIMEOUT');
+  assert.match(await slow.makeInfoChallenge(1), /^[0-9a-f]{64}$/);
+  await slow.close();
+});
+
 test('nothing is decrypted before a proof', async () => {
   const sealed = { seed: 42n, iv: new Uint8Array(16), ciphertext: new Uint8Array(16) };
   await rejects(proving.prover.decrypt({ ...sealed, uuid: recorded.uuid }), 'NOT_PROVEN');
@@ -192,6 +203,17 @@ test('too little memory is no proof, although the library reports success', asyn
   const small = miner({ GRAVAL_SHIM_MEMORY_MIB: '2400' });
   await rejects(small.prover.prove(42n, 1), 'NOT_PROVEN');
   await small.close();
+});
+
+test('what the library prints is in the way of nobody: it is neither our output nor an answer', () => {
+  const script = `
+    import { openVendor } from '${new URL('backend.ts', import.meta.url)}';
+    const backend = openVendor(${JSON.stringify({ library: host.miner, environment: { ...host.environment, OCL_ICD_VENDORS: folder } })});
+    console.log(await backend.devices().then(() => 'devices', ({ code }) => code));
+    await backend.close();`;
+  const args = ['--disable-warning=ExperimentalWarning', '--input-type=module', '-e', script];
+  const made = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 });
+  assert.equal([made.stdout.trim(), made.stderr.trim()], ['NO_DEVICE', '']);
 });
 
 test('another file than version 0.2.6 is not loaded, nor one that is no library', async () => {
