@@ -1,7 +1,8 @@
 // The open proof profile `refc1` (graval.md 6.3): a small seeded matrix chain per GPU, whose last hashes are the key of one message.
 // Not a security mechanism: whoever encrypts repeats the whole work. Both sides of the simulated network and the demo's GPU nodes use it.
 
-import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes } from 'node:crypto';
+import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto';
+import { deviceDigest, type Key, mixb, prf, sha256, u32, u64 } from '@miner/graval/ogv/primitives.ts';
 
 /** What of a GPU's record enters its proof; `memory` in bytes, `clock_rate` in kHz. */
 export interface ProofDevice {
@@ -35,39 +36,9 @@ export interface Work {
   key: Uint8Array;
 }
 
-function sha256(...parts: (Uint8Array | string)[]): Buffer {
-  const hash = createHash('sha256');
-  for (const part of parts) hash.update(part);
-  return hash.digest();
-}
-
-function u32(value: number): Buffer {
-  const bytes = Buffer.alloc(4);
-  bytes.writeUInt32LE(value >>> 0);
-  return bytes;
-}
-
-function u64(value: bigint): Buffer {
-  const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64LE(value);
-  return bytes;
-}
-
-/** Digest of the advertised record: any lie about the GPU changes every later value. */
-export function deviceDigest(device: ProofDevice): Buffer {
-  const name = Buffer.from(device.name, 'utf8');
-  const length = Buffer.alloc(2);
-  length.writeUInt16LE(name.length);
-  return sha256(
-    'ogv1/dev\0',
-    length,
-    name,
-    Buffer.from(device.uuid, 'hex'),
-    u64(BigInt(device.memory)),
-    u32(device.processors ?? 0),
-    u64(BigInt(Math.round(device.clock_rate))),
-    u32(device.max_threads_per_processor ?? 0),
-  );
+/** Any lie about the GPU changes every later value. */
+function digestOf({ processors = 0, max_threads_per_processor = 0, ...device }: ProofDevice): Buffer {
+  return deviceDigest({ ...device, processors, max_threads_per_processor });
 }
 
 /** Answer (64 hex digits) to a challenge of 64 hex digits; its first byte names the GPU, index 0 if there is no such GPU. */
@@ -75,48 +46,11 @@ export function infoAnswer(challenge: string, devices: readonly ProofDevice[]): 
   const bytes = Buffer.from(challenge, 'hex');
   const device = devices[bytes[0] ?? 0] ?? devices[0];
   if (bytes.length !== 32 || !device) throw new RangeError('an info challenge is 64 hex digits for at least one GPU');
-  return sha256('refc1/info\0', bytes, deviceDigest(device)).toString('hex');
+  return sha256('refc1/info\0', bytes, digestOf(device)).toString('hex');
 }
-
-function mulHigh(a: number, b: number): number {
-  const [aLow, aHigh, bLow, bHigh] = [a & 0xffff, a >>> 16, b & 0xffff, b >>> 16];
-  const middle = aHigh * bLow + ((aLow * bLow) >>> 16);
-  const cross = aLow * bHigh + (middle & 0xffff);
-  return (aHigh * bHigh + Math.floor(middle / 0x10000) + Math.floor(cross / 0x10000)) >>> 0;
-}
-
-/** Philox4x32-10: four words of a counter of four words under a key of two. */
-export function philox(counter: readonly [number, number, number, number], key: readonly [number, number]) {
-  let [c0, c1, c2, c3] = counter;
-  let [k0, k1] = key;
-  for (let round = 0; round < 10; round++) {
-    const high0 = mulHigh(0xd2511f53, c0);
-    const high1 = mulHigh(0xcd9e8d57, c2);
-    const low0 = Math.imul(0xd2511f53, c0) >>> 0;
-    const low1 = Math.imul(0xcd9e8d57, c2) >>> 0;
-    [c0, c1, c2, c3] = [(high1 ^ c1 ^ k0) >>> 0, low1, (high0 ^ c3 ^ k1) >>> 0, low0];
-    k0 = (k0 + 0x9e3779b9) >>> 0;
-    k1 = (k1 + 0xbb67ae85) >>> 0;
-  }
-  return [c0, c1, c2, c3] as const;
-}
-
-/** One byte out of a 32-bit sum, so that the next product starts from all of its bits. */
-export function mixb(sum: number): number {
-  let h = Math.imul(sum, 0x9e3779b1);
-  h ^= h >>> 15;
-  h = Math.imul(h, 0x85ebca6b);
-  return h >>> 24;
-}
-
-type Key = readonly [number, number];
 
 function matrix(domain: number, stream: number, key: Key, n: number): Int8Array {
-  const bytes = Buffer.alloc(n * n);
-  for (let block = 0; block * 16 < bytes.length; block++) {
-    const words = philox([block, 0, stream, domain], key);
-    for (const [i, word] of words.entries()) bytes.writeUInt32LE(word, block * 16 + i * 4);
-  }
+  const bytes = prf(domain, stream, key, 0, n * n);
   return new Int8Array(bytes.buffer, bytes.byteOffset, bytes.length);
 }
 
@@ -148,7 +82,7 @@ function multiply(y: Int8Array, s: Int8Array, n: number): Int8Array {
 }
 
 function context(seed: bigint, device: ProofDevice): { salt: Buffer; key: Key } {
-  const salt = sha256('refc1/ctx\0', u64(seed), deviceDigest(device));
+  const salt = sha256('refc1/ctx\0', u64(seed), digestOf(device));
   const words = sha256('refc1/key\0', salt);
   return { salt, key: [words.readUInt32LE(0), words.readUInt32LE(4)] };
 }

@@ -2,7 +2,7 @@ import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import { loadAddon } from './addon.ts';
 import { buildAddon } from './build.ts';
-import { mix64, mixb, philox } from './ogv/primitives.ts';
+import { deviceDigest, mix64, mixb, philox } from './ogv/primitives.ts';
 import { contextOf } from './ogv/protocol.ts';
 import { runEngine } from './testing/roots.ts';
 import { challengeOf, golden, h100, pkM } from './testing/samples.ts';
@@ -15,6 +15,7 @@ test('the building blocks give the recorded values', () => {
   assert.equal(words, ['6627e8d5', 'e169c58d', 'bc57ac4c', '9b00dbd8']);
   assert.equal([1, -1, 123456].map(mixb), [242, 94, 14]);
   assert.is(mix64(1n).toString(16), '5692161d100b05e5');
+  assert.is(deviceDigest(h100).toString('hex'), '55d39a49ee48ddc596a8cb0863864235b517a20a34a5fde4abbf031089b95dd6');
   const { sigma, key } = contextOf(challengeOf(golden[0]?.sizes as never), h100, pkM);
   assert.is(sigma.toString('hex'), '25cb5bffbc64be370a59b111d24e4222931756b178766612edf55ef0cab3b1b6');
   assert.equal([...key], [0xb6b52684, 0xf32c580f]);

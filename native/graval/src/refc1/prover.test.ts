@@ -1,4 +1,4 @@
-// Against the implementation of the simulated validator, which shares no code with this one.
+// Against the simulated validator, whose generator and products share no code with those of the addon.
 
 import { writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
