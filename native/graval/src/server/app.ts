@@ -9,6 +9,7 @@ import { createVerifier, type Verdict } from '@miner/controller/signing/verify.t
 import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Logger } from 'pino';
 import type { DeviceInfo, Prover } from '../backend.ts';
+import { type OgvService, serveOgv } from './ogv.ts';
 import { problemOf, refusal } from './problem.ts';
 import type { Proofs } from './proofs.ts';
 import type { BootstrapFigures } from './status.ts';
@@ -16,9 +17,11 @@ import { fetchToken } from './token.ts';
 import { readProveRequest, readTokenRequest, toJson } from './wire.ts';
 
 export interface BootstrapServerOptions {
-  prover: Prover;
   devices: readonly DeviceInfo[];
-  proofs: Proofs;
+  /** What answers /info and /prove; undefined: the backend speaks ogv1 alone. */
+  vendor: { prover: Prover; proofs: Proofs } | undefined;
+  /** What answers /ogv/…; undefined: the backend does not speak ogv1. */
+  ogv: OgvService | undefined;
   /** Own hotkey (ss58). */
   miner: string;
   /** Hotkeys that may challenge. */
@@ -51,7 +54,7 @@ function callerOf(reply: FastifyReply): AbortSignal {
 
 /** An instance that listens nowhere yet; `close` ends it, but not the backend. */
 export async function createBootstrapServer(options: BootstrapServerOptions): Promise<FastifyInstance> {
-  const { prover, proofs, miner, validators, figures, clock, log } = options;
+  const { vendor, ogv, miner, validators, figures, clock, log } = options;
   const devices = options.devices.map(advertised);
   const app = fastify({ bodyLimit, logger: false, forceCloseConnections: true });
 
@@ -67,6 +70,22 @@ export async function createBootstrapServer(options: BootstrapServerOptions): Pr
     return reply.code(status).send({ error: code, detail });
   });
   app.setNotFoundHandler((_request, reply) => reply.code(404).send({ error: 'NOT_FOUND', detail: 'Not Found' }));
+
+  function serveProofs(theirs: FastifyInstance, { prover, proofs }: { prover: Prover; proofs: Proofs }): void {
+    const config = { purpose: 'graval' };
+    theirs.get<{ Querystring: { challenge?: string } }>('/info', { config }, async (request, reply) => {
+      const { challenge = '' } = request.query;
+      if (!/^[0-9a-f]{64}$/.test(challenge)) throw refusal('BAD_INPUT', 'challenge: must be 64 hex digits');
+      return reply.type('text/plain').send(await figures.timed('info', () => prover.infoChallenge(challenge)));
+    });
+    theirs.post('/prove', { config }, async (request, reply) => {
+      const asked = readProveRequest(bytesOf(request).toString('utf8'));
+      if (ogv?.busy()) throw refusal('BUSY', 'a commit of ogv1 is running');
+      const caller = callerOf(reply);
+      const answer = await figures.timed('prove', () => proofs.prove(asked, caller));
+      return reply.type('application/json').send(toJson({ ...answer, devices }));
+    });
+  }
 
   // The miner is no validator and a validator not the miner, so each has a verifier of its own.
   const ofMiner = createVerifier({ miner, allowedSigners: [miner], clock });
@@ -84,21 +103,14 @@ export async function createBootstrapServer(options: BootstrapServerOptions): Pr
 
   await app.register(async (theirs) => {
     requireSignatures(theirs, { verifier: ofValidators, bodyLimit, refusal: unauthorized });
-    theirs.get<{ Querystring: { challenge?: string } }>(
-      '/info',
-      { config: { purpose: 'graval' } },
-      async (request, reply) => {
-        const { challenge = '' } = request.query;
-        if (!/^[0-9a-f]{64}$/.test(challenge)) throw refusal('BAD_INPUT', 'challenge: must be 64 hex digits');
-        return reply.type('text/plain').send(await figures.timed('info', () => prover.infoChallenge(challenge)));
-      },
-    );
-    theirs.post('/prove', { config: { purpose: 'graval' } }, async (request, reply) => {
-      const asked = readProveRequest(bytesOf(request).toString('utf8'));
-      const caller = callerOf(reply);
-      const answer = await figures.timed('prove', () => proofs.prove(asked, caller));
-      return reply.type('application/json').send(toJson({ ...answer, devices }));
-    });
+    if (vendor) serveProofs(theirs, vendor);
+    if (ogv)
+      serveOgv(theirs, ogv, {
+        body: (request) => bytesOf(request).toString('utf8'),
+        caller: callerOf,
+        timed: figures.timed,
+        free: () => !vendor || vendor.proofs.load() === 0,
+      });
   });
 
   // The validator signs the body's hash here, the upstream server expects the purpose (graval.md 4.1): either will do.

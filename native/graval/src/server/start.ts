@@ -6,6 +6,7 @@ import { type Clock, systemClock } from '@miner/controller/domain/clock.ts';
 import type { Logger } from 'pino';
 import type { DeviceInfo, GravalBackend } from '../backend.ts';
 import { createBootstrapServer } from './app.ts';
+import { createOgvService } from './ogv.ts';
 import { refusal } from './problem.ts';
 import { createProofs } from './proofs.ts';
 import { createFigures, createStatusServer } from './status.ts';
@@ -45,26 +46,23 @@ async function listen(server: Server, host: string, port: number): Promise<strin
 
 /** Rejects with the backend's error when there is no GPU to answer for; then nothing listens. */
 export async function startBootstrapServer(options: StartOptions): Promise<RunningBootstrap> {
-  const { backend, miner, validators, host, clock = systemClock, log } = options;
+  const { backend, miner, validators, host, clock = systemClock, log, proveLimitMs: limitMs } = options;
   const { prover } = backend;
   const devices = await backend.devices();
-  if (!prover) throw refusal('NO_DEVICE', `backend ${backend.kind} cannot prove GPUs to a validator`);
+  if (!prover && !backend.ogv) throw refusal('NO_DEVICE', `backend ${backend.kind} cannot prove GPUs to a validator`);
   const startedAt = clock.now();
-  const proofs = createProofs({
-    prover,
-    devices,
-    limitMs: options.proveLimitMs,
-    onUndecrypted: (uuid, error) => log.warn({ uuid, reason: String(error) }, 'a text was not decrypted'),
-  });
-  const figures = createFigures({ kind: backend.kind, gpus: devices.length, load: proofs.load, clock });
-  const tokenOrigins = new Set(options.tokenOrigins);
+  const onUndecrypted = (uuid: string, error: unknown) =>
+    log.warn({ uuid, reason: String(error) }, 'a text was not decrypted');
+  const vendor = prover && { prover, proofs: createProofs({ prover, devices, limitMs, onUndecrypted }) };
+  const load = () => vendor?.proofs.load() ?? 0;
+  const figures = createFigures({ kind: backend.kind, gpus: devices.length, load, clock });
   const app = await createBootstrapServer({
-    prover,
     devices,
-    proofs,
+    vendor,
+    ogv: backend.ogv && createOgvService({ ogv: backend.ogv, devices, limitMs }),
     miner,
     validators,
-    tokenOrigins,
+    tokenOrigins: new Set(options.tokenOrigins),
     figures,
     clock,
     log,
@@ -72,14 +70,14 @@ export async function startBootstrapServer(options: StartOptions): Promise<Runni
   const status = createStatusServer(figures, () => ({
     backend: backend.kind,
     gpus: devices.length,
-    proofs: proofs.load(),
+    proofs: load(),
     startedAt,
   }));
 
   async function stop(): Promise<void> {
     status.closeAllConnections();
     status.close();
-    await Promise.all([app.close(), proofs.stop()]);
+    await Promise.all([app.close(), vendor?.proofs.stop()]);
     await backend.close();
   }
 

@@ -7,7 +7,7 @@ import { problemOf } from './problem.ts';
 export interface LastFailure {
   /** ms since the Unix epoch. */
   at: number;
-  work: 'info' | 'prove';
+  work: 'info' | 'prove' | 'commit' | 'audit' | 'release';
   code: string;
   detail: string;
 }
@@ -36,7 +36,7 @@ export function createFigures({ kind, gpus, load, clock }: FigureSources): Boots
   const registers = [registry];
   const seconds = new Histogram({
     name: 'miner_graval_seconds',
-    help: 'Time of a device question or a proof, waiting included, by outcome.',
+    help: 'Time of a device question, a proof or a step of ogv1, waiting included, by outcome.',
     labelNames: ['work', 'outcome'],
     buckets,
     registers,

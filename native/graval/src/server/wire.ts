@@ -41,7 +41,8 @@ export interface ProveReply {
   plaintext: Record<string, string>;
 }
 
-function readNumber(text: string): number | bigint {
+/** Of lossless-json: an integer that a double cannot hold becomes a bigint. */
+export function readNumber(text: string): number | bigint {
   const value = Number(text);
   return /^-?\d+$/.test(text) && !Number.isSafeInteger(value) ? BigInt(text) : value;
 }
