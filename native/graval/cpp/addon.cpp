@@ -1,11 +1,11 @@
 // Node-API face of the engines. Every long call runs on a thread of its own and settles a promise; errors carry a `code`.
-#define NAPI_VERSION 8
-#include <napi.h>
+#include "arguments.h"
 #include <chrono>
 #include <sys/prctl.h>
 #include <csignal>
 #include <cstring>
 #include <thread>
+#include "check.h"
 #include "devices.h"
 #include "refc1.h"
 #include "session.h"
@@ -13,54 +13,6 @@
 
 namespace graval {
 namespace {
-
-using Bytes = std::vector<uint8_t>;
-
-Napi::Error toError(Napi::Env env, const std::string& code, const std::string& message) {
-  Napi::Error error = Napi::Error::New(env, message);
-  error.Set("code", Napi::String::New(env, code));
-  return error;
-}
-
-/** Runs `body`, turning a Failure into a JavaScript error with its code. */
-template <typename Body>
-auto guarded(Napi::Env env, Body body) -> decltype(body()) {
-  try {
-    return body();
-  } catch (const Failure& failure) {
-    throw toError(env, failure.code, failure.what());
-  } catch (const std::bad_alloc&) {
-    throw toError(env, "VRAM_BUSY", "out of memory");
-  }
-}
-
-Napi::Value toJs(Napi::Env env, const Bytes& bytes) { return Napi::Buffer<uint8_t>::Copy(env, bytes.data(), bytes.size()); }
-Napi::Value toJs(Napi::Env env, const std::vector<uint32_t>& values) {
-  auto out = Napi::Uint32Array::New(env, values.size());
-  memcpy(out.Data(), values.data(), values.size() * 4);
-  return out;
-}
-
-uint32_t word(const Napi::CallbackInfo& info, size_t at) { return info[at].As<Napi::Number>().Uint32Value(); }
-uint64_t word64(const Napi::CallbackInfo& info, size_t at) {
-  bool lossless;
-  return info[at].As<Napi::BigInt>().Uint64Value(&lossless);
-}
-std::vector<uint32_t> words(const Napi::CallbackInfo& info, size_t at) {
-  const auto array = info[at].As<Napi::Uint32Array>();
-  return {array.Data(), array.Data() + array.ElementLength()};
-}
-Bytes bytes(const Napi::CallbackInfo& info, size_t at) {
-  const auto array = info[at].As<Napi::Uint8Array>();
-  return {array.Data(), array.Data() + array.ByteLength()};
-}
-Params paramsOf(const Napi::CallbackInfo& info, size_t at) {
-  const auto p = words(info, at);
-  if (p.size() != 7) throw Failure("BAD_INPUT", "a challenge has seven sizes");
-  const Params params = {p[0], p[1], p[2], p[3], p[4], p[5], p[6]};
-  checkParams(params);
-  return params;
-}
 
 struct Report {
   std::string phase;
@@ -206,85 +158,6 @@ class OgvSession : public Napi::ObjectWrap<OgvSession> {
   std::shared_ptr<std::atomic<bool>> busy_ = std::make_shared<std::atomic<bool>>(false);
 };
 
-/** rowOf(sizes, k0, k1, t, row): the row after R products. */
-Napi::Value rowOf(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const Params params = paramsOf(info, 0);
-    const Bytes row = bytes(info, 4);
-    if (row.size() != params.n) throw Failure("BAD_INPUT", "a row has n bytes");
-    return toJs(info.Env(), products(row.data(), 1, params, {word(info, 1), word(info, 2)}, word(info, 3), nullptr));
-  });
-}
-
-/** transposed(sizes, k0, k1, t, r, vectors): Sᵀr for two vectors of n u32 each; result: two times n u32. */
-Napi::Value transposed(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const Params params = paramsOf(info, 0);
-    const auto vectors = words(info, 5);
-    const size_t n = params.n;
-    if (vectors.size() != 2 * n) throw Failure("BAD_INPUT", "two vectors of n values");
-    std::vector<uint64_t> u(2 * n);
-    lanes()->transposed(vectors.data(), vectors.data() + n, n, {word(info, 1), word(info, 2)}, 2 | word(info, 4) << 8, word(info, 3),
-                        u.data(), u.data() + n);
-    return toJs(info.Env(), std::vector<uint32_t>(u.begin(), u.end()));
-  });
-}
-
-size_t levelsOf(size_t leaves) {
-  size_t levels = 0;
-  while (((size_t)1 << levels) < leaves) levels++;
-  return levels;
-}
-
-/** roots(sizes, places, leaves, paths): the root that each leaf hash and its siblings lead to, 32 bytes each. `places`: tile, row … */
-Napi::Value roots(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const Params params = paramsOf(info, 0);
-    const auto places = words(info, 1);
-    Bytes hashes = bytes(info, 2);
-    const Bytes paths = bytes(info, 3);
-    const size_t count = places.size() / 2, inTile = levelsOf(params.m), levels = inTile + levelsOf(params.N);
-    if (places.size() != 2 * count || hashes.size() != 32 * count || paths.size() != 32 * levels * count)
-      throw Failure("BAD_INPUT", "a leaf and a path for each place");
-    Bytes pairs(64 * count);
-    for (size_t level = 0; level < levels; level++) {
-      for (size_t at = 0; at < count; at++) {
-        const uint32_t index = level < inTile ? places[2 * at + 1] >> level : places[2 * at] >> (level - inTile);
-        memcpy(&pairs[64 * at + 32 * (index & 1)], &hashes[32 * at], 32);
-        memcpy(&pairs[64 * at + 32 * (~index & 1)], &paths[32 * (levels * at + level)], 32);
-      }
-      lanes()->nodes(pairs.data(), count, hashes.data());
-    }
-    return toJs(info.Env(), hashes);
-  });
-}
-
-/** dots(bytes, sums, u, r): for each row ⟨bytes, u⟩ = ⟨sums, r⟩ modulo 2^31 - 1, for both vectors. */
-Napi::Value dots(const Napi::CallbackInfo& info) {
-  return guarded(info.Env(), [&] {
-    const Bytes y = bytes(info, 0), sums = bytes(info, 1);
-    const auto u = words(info, 2), r = words(info, 3);
-    const size_t n = u.size() / 2;
-    if (n == 0 || y.size() % n != 0 || sums.size() != y.size() * 4 || r.size() != 2 * n) throw Failure("BAD_INPUT", "rows of n values");
-    constexpr int64_t p = 0x7FFFFFFF;
-    bool same = true;
-    for (size_t row = 0; row < y.size() / n && same; row++)
-      for (size_t v = 0; v < 2; v++) {
-        int64_t left = 0, right = 0;
-        for (size_t k = 0; k < n; k++) {
-          int32_t sum;
-          memcpy(&sum, &sums[(row * n + k) * 4], 4);
-          // Whatever the prover sent, |sum| and r are below 2^31: folded once, 2^17 of them fit.
-          const int64_t x = (int64_t)sum * (int64_t)r[v * n + k];
-          right += (x >> 31) + (x & p);
-          left += (int64_t)(int8_t)y[row * n + k] * (int64_t)u[v * n + k];
-        }
-        if (((left - right) % p) != 0) same = false;
-      }
-    return Napi::Boolean::New(info.Env(), same);
-  });
-}
-
 /** cpu(): instruction set and threads of the CPU engine. */
 Napi::Value cpu(const Napi::CallbackInfo& info) {
   auto out = Napi::Object::New(info.Env());
@@ -293,17 +166,20 @@ Napi::Value cpu(const Napi::CallbackInfo& info) {
   return out;
 }
 
+/** useLanes(name): false where this processor does not have them. */
+Napi::Value useOnly(const Napi::CallbackInfo& info) {
+  return Napi::Boolean::New(info.Env(), useLanes(info[0].As<Napi::String>().Utf8Value().c_str()));
+}
+
 /** dieWithParent(): a call that blocks cannot see its parent go, so the system ends this process with it. */
 void dieWithParent(const Napi::CallbackInfo&) { prctl(PR_SET_PDEATHSIG, SIGKILL); }
 
 Napi::Object init(Napi::Env env, Napi::Object exports) {
   exports.Set("OgvSession", OgvSession::define(env));
-  exports.Set("rowOf", Napi::Function::New(env, rowOf));
-  exports.Set("transposed", Napi::Function::New(env, transposed));
-  exports.Set("roots", Napi::Function::New(env, roots));
-  exports.Set("dots", Napi::Function::New(env, dots));
   exports.Set("cpu", Napi::Function::New(env, cpu));
+  exports.Set("useLanes", Napi::Function::New(env, useOnly));
   exports.Set("dieWithParent", Napi::Function::New(env, dieWithParent));
+  defineCheck(env, exports);
   defineDevices(env, exports);
   defineRefc1(env, exports);
   defineVendor(env, exports);

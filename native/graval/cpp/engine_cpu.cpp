@@ -70,7 +70,9 @@ class CpuEngine : public Engine {
 
   void leaves(uint32_t t, uint8_t* out) override {
     inRows(16, [&](size_t row, size_t rows) {
-      lanes_->leaves(tileAt(t) + row * p_.n, rows, p_.n, t, (uint32_t)row, out + row * 32);
+      uint32_t places[32];
+      for (uint32_t i = 0; i < rows; i++) places[2 * i] = t, places[2 * i + 1] = (uint32_t)row + i;
+      lanes_->leaves(tileAt(t) + row * p_.n, rows, p_.n, places, out + row * 32);
     });
   }
 

@@ -6,6 +6,8 @@ namespace graval {
 
 namespace {
 
+const Lanes* chosen = nullptr;
+
 bool runs(const Lanes& table) {
   if (&table == &kPlain) return true;
   if (&table == &kAvx2) return __builtin_cpu_supports("avx2");
@@ -16,10 +18,17 @@ bool runs(const Lanes& table) {
 }  // namespace
 
 const Lanes* lanes(const char* name) {
+  if (name == nullptr && chosen != nullptr) return chosen;
   __builtin_cpu_init();
   for (const Lanes* table : {&kAvx512, &kAvx2, &kPlain})
     if ((name == nullptr || strcmp(name, table->name) == 0) && runs(*table)) return table;
   return nullptr;
+}
+
+bool useLanes(const char* name) {
+  const Lanes* table = lanes(name);
+  if (table != nullptr) chosen = table;
+  return table != nullptr;
 }
 
 }  // namespace graval

@@ -29,18 +29,26 @@ struct Lanes {
   void (*sums)(const uint8_t* y, size_t rows, size_t n, Panel panel, int32_t* out, size_t stride);
   /** The same, mixed to a byte each. */
   void (*mixed)(const uint8_t* y, size_t rows, size_t n, Panel panel, uint8_t* out, size_t stride);
-  /** Leaf hashes of `rows` rows of tile t, the first being row i0: SHA-256(0 ‖ t ‖ i ‖ row). */
-  void (*leaves)(const uint8_t* y, size_t rows, size_t n, uint32_t t, uint32_t i0, uint8_t* out);
+  /** Leaf hashes of `rows` rows: SHA-256(0 ‖ t ‖ i ‖ row). `places`: tile, row, tile, row … */
+  void (*leaves)(const uint8_t* y, size_t rows, size_t n, const uint32_t* places, uint8_t* out);
   /** out = hash of 1 ‖ left ‖ right for each of `count` pairs. */
   void (*nodes)(const uint8_t* pairs, size_t count, uint8_t* out);
   /** SHA-256 of one message. */
   void (*digest)(const uint8_t* message, size_t size, uint8_t* out);
-  /** u += Sᵀr for two vectors r of n values below 2^31 - 1, modulo that prime. S = PRF(domain, stream). */
-  void (*transposed)(const uint32_t* r0, const uint32_t* r1, size_t n, Key key, uint32_t domain, uint32_t stream, uint64_t* u0, uint64_t* u1);
+  /** The row y, n bytes, times S = PRF(domain, stream), mixed to a byte each. */
+  void (*rowTimes)(const uint8_t* y, size_t n, Key key, uint32_t domain, uint32_t stream, uint8_t* out);
+  /** u = Sᵀv for two vectors v of n values below 2^31 - 1, one after the other, modulo that prime. S = PRF(domain, stream). */
+  void (*transposed)(const uint32_t* v, size_t n, Key key, uint32_t domain, uint32_t stream, uint32_t* u);
+  /** Whether ⟨y, u⟩ = ⟨sums, v⟩ modulo that prime, for every row of n bytes and both vectors. */
+  bool (*follows)(const uint8_t* y, const int32_t* sums, size_t rows, size_t n, const uint32_t* u, const uint32_t* v);
+  /** Each sum mixed to a byte. */
+  void (*mixAll)(const int32_t* sums, size_t count, uint8_t* out);
 };
 
 /** The best table for this processor; `name` asks for one of avx512, avx2, plain, and gives nullptr where it cannot run. */
 const Lanes* lanes(const char* name = nullptr);
+/** From now on the best table is this one; false where it cannot run. For tests, which compare them. */
+bool useLanes(const char* name);
 
 extern const Lanes kAvx512, kAvx2, kPlain;
 

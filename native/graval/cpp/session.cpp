@@ -116,29 +116,21 @@ std::vector<uint8_t> Session::walkPath(uint32_t walker) const {
   return path;
 }
 
-std::vector<uint8_t> products(const uint8_t* from, size_t rows, const Params& p, Key key, uint32_t t, int32_t* raw) {
-  std::vector<uint8_t> y(from, from + rows * p.n), next(rows * p.n);
-  std::vector<uint32_t> words((size_t)p.n / 4 * kPanel);
-  std::vector<int32_t> bias(kPanel), sums(raw ? 0 : rows * kPanel);
-  for (uint32_t r = 0; r < p.R; r++) {
-    for (size_t j = 0; j < p.n; j += kPanel) {
-      lanes()->pack(words.data(), bias.data(), j, p.n, key, 2 | r << 8, t);
-      const Panel panel = {words.data(), bias.data()};
-      if (raw) lanes()->sums(y.data(), rows, p.n, panel, raw + (size_t)r * rows * p.n + j, p.n);
-      lanes()->mixed(y.data(), rows, p.n, panel, next.data() + j, p.n);
-    }
-    y.swap(next);
-  }
-  return y;
-}
-
 std::vector<uint8_t> Session::sums(uint32_t t, const std::vector<uint32_t>& rowsOfTile) {
   const size_t count = rowsOfTile.size(), size = (size_t)p_.n * 4;
   std::vector<uint32_t> places;
   for (const uint32_t i : rowsOfTile) places.insert(places.end(), {t - 1, i});
-  const auto before = rows(places);
-  std::vector<int32_t> raw(p_.R * count * p_.n);
-  products(before.data(), count, p_, key_, t, raw.data());
+  auto y = rows(places);
+  std::vector<int32_t> raw(p_.R * count * p_.n), bias(kPanel);
+  std::vector<uint32_t> words((size_t)p_.n / 4 * kPanel);
+  for (uint32_t r = 0; r < p_.R; r++) {
+    int32_t* made = raw.data() + (size_t)r * count * p_.n;
+    for (size_t j = 0; j < p_.n; j += kPanel) {
+      lanes()->pack(words.data(), bias.data(), j, p_.n, key_, 2 | r << 8, t);
+      lanes()->sums(y.data(), count, p_.n, {words.data(), bias.data()}, made + j, p_.n);
+    }
+    lanes()->mixAll(made, y.size(), y.data());
+  }
   // From product by product to row by row.
   std::vector<uint8_t> out(p_.R * count * size);
   for (size_t row = 0; row < count; row++)

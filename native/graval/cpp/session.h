@@ -41,7 +41,4 @@ class Session {
 /** BAD_INPUT unless the sizes keep all sums exact and all trees even (graval.md 6.4). */
 void checkParams(const Params& params);
 
-/** R products of some rows of tile t - 1. `raw`, when given, takes R × rows × n sums. Returns rows × n bytes. */
-std::vector<uint8_t> products(const uint8_t* y, size_t rows, const Params& p, Key key, uint32_t t, int32_t* raw);
-
 }  // namespace graval

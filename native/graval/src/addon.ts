@@ -60,6 +60,18 @@ export interface NativeVendor {
   checkInfo(challenge: string, answer: string, devices: readonly DeviceInfo[]): boolean;
 }
 
+/** Compares sums with y times the matrix of product `r` of tile `t`. `drawn`: two vectors, or columns. */
+type NativeCheck = (
+  sizes: Uint32Array,
+  k0: number,
+  k1: number,
+  t: number,
+  r: number,
+  drawn: Uint32Array,
+  y: Uint8Array,
+  sums: Uint8Array,
+) => boolean;
+
 export interface Addon {
   OgvSession: new (
     kind: EngineKind,
@@ -70,14 +82,17 @@ export interface Addon {
     k0: number,
     k1: number,
   ) => NativeSession;
+  /** What checks an audit; see OgvMath. `sums` must lie at a multiple of 4. */
   rowOf(sizes: Uint32Array, k0: number, k1: number, t: number, row: Uint8Array): Uint8Array;
-  transposed(sizes: Uint32Array, k0: number, k1: number, t: number, r: number, vectors: Uint32Array): Uint32Array;
-  /** The root that each leaf hash leads to; see OgvMath. */
-  roots(sizes: Uint32Array, places: Uint32Array, leaves: Uint8Array, paths: Uint8Array): Uint8Array;
-  dots(y: Uint8Array, sums: Uint8Array, u: Uint32Array, r: Uint32Array): boolean;
+  roots(sizes: Uint32Array, places: Uint32Array, rows: Uint8Array, paths: Uint8Array): Uint8Array;
+  product: NativeCheck;
+  columns: NativeCheck;
+  mixed(sums: Uint8Array): Uint8Array;
   /** Of all matrices, iteration by iteration, 32 bytes each; on all cores, and blocks. `n`: a multiple of 64. */
   refc1Hashes(k0: number, k1: number, n: number, matrices: number, iterations: number): Uint8Array;
   cpu(): { lanes: string; threads: number };
+  /** Audits are checked with this instruction set from now on; false where it cannot run. For tests. */
+  useLanes(name: 'avx512' | 'avx2' | 'plain'): boolean;
   cudaDevices(): DeviceInfo[];
   hasKernels: boolean;
   dieWithParent(): void;

@@ -131,6 +131,29 @@ test('4: right sums that do not lead to the committed row are found', () => {
   );
 });
 
+test('4: where only columns of the products are looked at, a row that was not computed is found as well', () => {
+  const looked = (played: Played, columns: number) =>
+    verifyOpening({ ...played, columns }, played.commit, played.opening, math);
+  assert.is(looked(honest, 1).ok, true);
+  const made = altered(({ opening }) => {
+    const [one, other] = the(opening.tiles[0]).rows;
+    the(one).c = the(other).c;
+  });
+  assert.match(JSON.stringify(looked(made, 4)), /sums of product 0/);
+  // One wrong sum alone saves nobody any work; it is found as often as its column is drawn.
+  const one = altered(({ opening }) => {
+    const row = the(opening.tiles[0]?.rows[0]);
+    row.c[1] = flipBase64(the(row.c[1]));
+  });
+  assert.match(JSON.stringify(looked(one, 64 * 32)), /sums of product 1/);
+  const unlinked = altered(({ opening }) => {
+    const row = the(opening.tiles[0]?.rows[0]);
+    row.c[1] = the(row.c[0]);
+  });
+  assert.is(looked(unlinked, 4).ok, false);
+  assert.match(JSON.stringify(looked(unlinked, 0)), /does not follow from its sums/);
+});
+
 test('5: an opening for questions of the prover’s own choice is refused', () => {
   refused({ ...honest, queries: { ...honest.queries, auditSeed: hex() } }, /asked for and not sent/);
 });

@@ -5,8 +5,8 @@ import { loadAddon } from './addon.ts';
 import type { OgvCommit, OgvOpening, OgvQueries, Progress } from './backend.ts';
 import { buildAddon } from './build.ts';
 import { openNative } from './native.ts';
-import { nativeMath, referenceMath } from './ogv/math.ts';
-import { hexBytes } from './ogv/primitives.ts';
+import { nativeMath, prime, referenceMath } from './ogv/math.ts';
+import { hexBytes, type Key, prf } from './ogv/primitives.ts';
 import { contextOf, transcriptOf } from './ogv/protocol.ts';
 import { keyPairFrom, seal, unseal } from './ogv/release.ts';
 import { ogvCommit, ogvOpening } from './ogv/schemas.ts';
@@ -14,7 +14,8 @@ import { verifyOpening } from './ogv/verify.ts';
 import { challengeOf, golden, h100, params, pkM } from './testing/samples.ts';
 
 buildAddon();
-const native = nativeMath(loadAddon());
+const addon = loadAddon();
+const native = nativeMath(addon);
 const queries = (): OgvQueries => ({
   auditSeed: randomBytes(32).toString('hex'),
   rows: 12,
@@ -46,6 +47,56 @@ test('commit, audit and release work between a prover and a validator that share
     await backend.close();
   }
 });
+
+/** Arguments of a check of `rows` rows, whose sums are right. */
+function rightClaim(n: number, rows: number) {
+  const sizes = params(n, 4, 3, 1, 1, 1, 1);
+  const key: Key = [randomBytes(4).readUInt32LE(), randomBytes(4).readUInt32LE()];
+  const y = randomBytes(n * rows);
+  const s = prf(2 | (7 << 8), 2, key, 0, n * n);
+  const sums = Buffer.alloc(4 * n * rows);
+  for (let row = 0; row < rows; row++)
+    for (let j = 0; j < n; j++) {
+      let sum = 0;
+      for (let k = 0; k < n; k++) sum += y.readInt8(row * n + k) * (((s[j * n + k] as number) << 24) >> 24);
+      sums.writeInt32LE(sum, 4 * (row * n + j));
+    }
+  const vectors = Uint32Array.from({ length: 2 * n }, () => randomBytes(4).readUInt32LE() % prime);
+  return { sizes, key, claim: { t: 2, r: 7, y, sums }, vectors };
+}
+
+for (const lanes of ['plain', 'avx2', 'avx512'] as const) {
+  if (!addon.useLanes(lanes)) continue;
+  test(`what ${lanes} computes for a validator is what the reference computes, for narrow and wide rows`, () => {
+    addon.useLanes(lanes);
+    for (const [n, rows] of [
+      [64, 3],
+      [512, 2],
+    ] as const) {
+      const { sizes, key, claim, vectors } = rightClaim(n, rows);
+      const row = claim.y.subarray(0, n);
+      assert.equal(Buffer.from(native.rowOf(sizes, key, 2, row)), Buffer.from(referenceMath.rowOf(sizes, key, 2, row)));
+      assert.equal(Buffer.from(native.mixed(claim.sums)), Buffer.from(referenceMath.mixed(claim.sums)));
+      const last = Uint32Array.of(0, n - 1);
+      const maths = lanes === 'plain' ? [native, referenceMath] : [native];
+      for (const math of maths) {
+        assert.ok(math.product(sizes, key, claim, vectors) && math.columns(sizes, key, claim, last));
+        for (const [at, bit] of [
+          [0, 1],
+          [3, 0x80],
+          [4 * n * rows - 1, 0x80],
+        ] as const) {
+          const sums = Buffer.from(claim.sums);
+          sums[at] = (sums[at] as number) ^ bit;
+          const wrong = { ...claim, sums };
+          assert.is(math.product(sizes, key, wrong, vectors), false, `byte ${at}`);
+          assert.is(math.columns(sizes, key, wrong, last), false, `byte ${at}`);
+        }
+        assert.ok(math.columns(sizes, key, claim, Uint32Array.of()));
+      }
+    }
+  });
+}
 
 test('a release gives the recorded transcript and ciphertext, and opens with the recorded key only', () => {
   const sizes = golden[0]?.sizes ?? params(64, 128, 16, 1, 64, 8, 4);

@@ -4,7 +4,7 @@
 import { randomBytes } from 'node:crypto';
 import type { DeviceInfo, OgvChallenge, OgvCommit, OgvOpening, OgvParams, OgvQueries, OgvRow } from '../backend.ts';
 import { type OgvMath, prime } from './math.ts';
-import { advance, hexBytes, type Key, mix64, mixb, placeOf, prf, rootOf, sha256, u32 } from './primitives.ts';
+import { advance, hexBytes, type Key, mix64, placeOf, prf, rootOf, sha256, u32 } from './primitives.ts';
 import { commitOf, contextOf, planOf, sourceOf, transcriptOf, walkKeyOf } from './protocol.ts';
 
 /** What the validator keeps of one session. `transcript` is what a release is sealed to. */
@@ -26,8 +26,10 @@ interface Checker {
   params: OgvParams;
   key: Key;
   math: OgvMath;
+  /** Of each product of a tile, the columns to compute anew; undefined: all, by two random vectors. */
+  columns: number | undefined;
   /** The rows that were sent, each once, and whether its path leads to the committed root. */
-  opened: Map<string, { row: Buffer; committed: boolean }>;
+  opened: Map<string, { sent: string; row: Buffer; committed: boolean }>;
 }
 
 function levels(count: number): number {
@@ -46,22 +48,22 @@ function openAll(
   sent: Iterable<OgvRow | undefined>,
 ): Checker['opened'] {
   const { n, m, N } = params;
-  const found = new Map<string, { t: number; i: number; row: Buffer; path: Buffer }>();
+  const found = new Map<string, { t: number; i: number; sent: string; row: Buffer; path: Buffer }>();
   for (const one of sent) {
     if (!one || one.t >= N || one.i >= m || found.has(`${one.t}/${one.i}`)) continue;
     const [row, path] = [Buffer.from(one.row, 'base64'), Buffer.from(one.path, 'base64')];
     if (row.length === n && path.length === pathSize(params))
-      found.set(`${one.t}/${one.i}`, { t: one.t, i: one.i, row, path });
+      found.set(`${one.t}/${one.i}`, { t: one.t, i: one.i, sent: one.row, row, path });
   }
   const all = [...found.values()];
   if (all.length === 0) return new Map();
   const places = Uint32Array.from(all.flatMap(({ t, i }) => [t, i]));
-  const leaves = Buffer.concat(all.map(({ t, i, row }) => sha256('\0', u32(t, i), row)));
-  const roots = math.roots(params, places, leaves, Buffer.concat(all.map(({ path }) => path)));
+  const [rows, paths] = [all.map(({ row }) => row), all.map(({ path }) => path)];
+  const roots = math.roots(params, places, Buffer.concat(rows), Buffer.concat(paths));
   return new Map(
-    [...found].map(([name, { row }], at) => [
+    [...found].map(([name, { sent, row }], at) => [
       name,
-      { row, committed: rootFill.equals(roots.subarray(32 * at, 32 * at + 32)) },
+      { sent, row, committed: rootFill.equals(roots.subarray(32 * at, 32 * at + 32)) },
     ]),
   );
 }
@@ -69,13 +71,14 @@ function openAll(
 /** The bytes of a row that was asked for, once its path leads to the committed root. */
 function open({ params, opened }: Checker, sent: OgvRow | undefined, t: number, i: number): Buffer {
   refuseUnless(sent?.t === t && sent.i === i, `row ${i} of tile ${t} was asked for and not sent`);
-  const row = Buffer.from(sent.row, 'base64');
-  refuseUnless(row.length === params.n, `row ${i} of tile ${t} has not n bytes`);
   const known = opened.get(`${t}/${i}`);
-  refuseUnless(known !== undefined, `the path of row ${i} of tile ${t} has a wrong length`);
-  refuseUnless(known.row.equals(row), `row ${i} of tile ${t} was sent in two versions`);
+  if (known?.sent !== sent.row) {
+    refuseUnless(Buffer.byteLength(sent.row, 'base64') === params.n, `row ${i} of tile ${t} has not n bytes`);
+    refuseUnless(known !== undefined, `the path of row ${i} of tile ${t} has a wrong length`);
+    throw new Refused(`row ${i} of tile ${t} was sent in two versions`);
+  }
   refuseUnless(known.committed, `row ${i} of tile ${t} is not what was committed`);
-  return row;
+  return known.row;
 }
 
 function xor(a: Uint8Array, b: Uint8Array): Buffer {
@@ -130,23 +133,42 @@ function checkWalk(
   refuseUnless(state === checkpoints.readBigUInt64LE(8 * seg), `segment ${seg} of walker ${w} was not walked`);
 }
 
-/** Two vectors of n values below the prime, drawn only after the prover's sums are here. */
+/** Two vectors of n values below the prime. */
 function drawVectors(n: number): Uint32Array {
   const bytes = randomBytes(8 * n);
   return Uint32Array.from({ length: 2 * n }, (_, i) => (bytes.readUInt32LE(4 * i) & 0x7fffffff) % prime);
 }
 
-function mixAll(sums: Buffer): Uint8Array {
-  return Uint8Array.from({ length: sums.length / 4 }, (_, i) => mixb(sums.readInt32LE(4 * i)));
+/** `count` columns below n, a power of two. */
+function drawColumns(n: number, count: number): Uint32Array {
+  const bytes = randomBytes(4 * count);
+  return Uint32Array.from({ length: count }, (_, i) => bytes.readUInt32LE(4 * i) % n);
 }
 
-/** Freivalds' check of many rows of one tile at once (graval.md 6.4, step 6). */
+/** Product `r` of all rows of an opened tile, 4n bytes each. */
+function sumsOf(rows: OgvOpening['tiles'][number]['rows'], { n, R }: OgvParams, t: number, r: number): Buffer {
+  const sums = Buffer.alloc(4 * n * rows.length);
+  for (const [index, { c }] of rows.entries()) {
+    const text = c[r] ?? '';
+    const whole = c.length === R && Buffer.byteLength(text, 'base64') === 4 * n;
+    refuseUnless(
+      whole && sums.write(text, 4 * n * index, 'base64') === 4 * n,
+      `tile ${t} has not R times n sums for each row`,
+    );
+  }
+  return sums;
+}
+
+/**
+ * Many rows of one tile at once (graval.md 6.4, step 6): Freivalds' check of all sums, or a look at some columns of each product. What a
+ * sum is compared with is drawn only here, after the prover's sums came.
+ */
 function checkTile(
   checker: Checker,
   asked: { t: number; rows: number[] },
   sent: OgvOpening['tiles'][number] | undefined,
 ): void {
-  const { params, key, math } = checker;
+  const { params, key, math, columns } = checker;
   const { n, m, R } = params;
   const { t } = asked;
   refuseUnless(sent?.t === t && sent.rows.length === asked.rows.length, `tile ${t} was asked for and not sent`);
@@ -154,17 +176,18 @@ function checkTile(
     const one = sent.rows[index];
     const prev = open(checker, one?.prev, t - 1, i);
     const from = sourceOf(prev, t, m);
-    const sums = (one?.c ?? []).map((text) => Buffer.from(text, 'base64'));
-    refuseUnless(sums.length === R && sums.every((each) => each.length === 4 * n), `tile ${t} has not R times n sums`);
-    return { i, prev, sums, src: open(checker, one?.src, from.t, from.i), x: open(checker, one?.x, t, i) };
+    return { i, prev, src: open(checker, one?.src, from.t, from.i), x: open(checker, one?.x, t, i) };
   });
   let y: Uint8Array = Buffer.concat(parts.map((part) => part.prev));
   for (let r = 0; r < R; r++) {
-    const sums = Buffer.concat(parts.map((part) => part.sums[r] as Buffer));
-    const v = drawVectors(n);
-    const u = math.transposed(params, key, t, r, v);
-    refuseUnless(math.dots(y, sums, u, v), `the sums of product ${r} of tile ${t} are wrong`);
-    y = mixAll(sums);
+    const sums = sumsOf(sent.rows, params, t, r);
+    const claim = { t, r, y, sums };
+    const held =
+      columns === undefined
+        ? math.product(params, key, claim, drawVectors(n))
+        : math.columns(params, key, claim, drawColumns(n, columns));
+    refuseUnless(held, `the sums of product ${r} of tile ${t} are wrong`);
+    y = math.mixed(sums);
   }
   for (const [index, part] of parts.entries()) {
     const x = xor(y.subarray(index * n, (index + 1) * n), part.src);
@@ -172,14 +195,17 @@ function checkTile(
   }
 }
 
-/** `device`: the record that the miner advertised. `queries.auditSeed` must be 32 fresh random bytes, drawn after the commit came. */
+/**
+ * `device`: the record that the miner advertised. `queries.auditSeed` must be 32 fresh random bytes, drawn after the commit came. `columns`:
+ * check so many random columns of each product of the opened tiles instead of all; README.md says what escapes then.
+ */
 export function verifyOpening(
-  asked: { challenge: OgvChallenge; device: DeviceInfo; queries: OgvQueries },
+  asked: { challenge: OgvChallenge; device: DeviceInfo; queries: OgvQueries; columns?: number },
   commit: OgvCommit,
   opening: OgvOpening,
   math: OgvMath,
 ): Verdict {
-  const { challenge, device, queries } = asked;
+  const { challenge, device, queries, columns } = asked;
   const [pkM, rootFill, rootWalk] = [commit.pkM, commit.rootFill, commit.rootWalk].map(hexBytes) as [
     Buffer,
     Buffer,
@@ -202,7 +228,7 @@ export function verifyOpening(
         .flatMap(({ rows }) => rows.slice(0, queries.rowsPerTile).flatMap(({ x, prev, src }) => [x, prev, src])),
     ];
     const opened = openAll(math, challenge.params, rootFill, sent);
-    const checker: Checker = { params: challenge.params, key, math, opened };
+    const checker: Checker = { params: challenge.params, key, math, columns, opened };
     const start = { ...walkKeyOf(sigma, rootFill), rootWalk };
     for (const [at, row] of plan.rows.entries()) checkRow(checker, row, opening.rows[at]);
     for (const [at, walk] of plan.walks.entries()) checkWalk(checker, start, walk, opening.walks[at]);
