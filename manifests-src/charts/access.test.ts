@@ -79,7 +79,7 @@ test('the controller may list Applications of Argo CD and write to its own, to n
     textOf('kubernetes/applications.ts', 'kubernetes/lockrequests.ts')
       .match(/'(GET|PATCH)', /g)
       ?.sort(),
-    ["'GET', ", "'PATCH', ", "'PATCH', "],
+    ["'GET', ", "'GET', ", "'PATCH', ", "'PATCH', "],
   );
   const servers = [serverNamed('gpu-01')];
   const config = configWith({ argocd: { repositoryUrl: 'https://git.example/cluster.git', namespace: 'argo' } });

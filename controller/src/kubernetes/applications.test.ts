@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { KubeConfig } from '@kubernetes/client-node';
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
@@ -9,125 +10,173 @@ interface Asked {
   applications: Applications;
   calls: string[];
   warnings: string[];
+  /** Names of the Applications that were annotated, in order. */
+  hinted(): string[];
 }
 
-/** An API server that answers each call with a status and, of a GET, an Application that was compared with commit `c1`. */
-async function atServer(
-  statusOf: (name: string) => number,
-  work: (asked: Asked) => Promise<void>,
-  againMs = 60_000,
-): Promise<void> {
+interface Answers {
+  /** HTTP status. Default: 200. */
+  statusOf?: (name: string, method: string) => number;
+  /** What a GET tells. Default: that it was compared with commit `c1`. */
+  applicationOf?: (name: string) => object;
+  againMs?: number;
+  patienceMs?: number;
+}
+
+const compared = (revision: string, phase = 'Succeeded') => ({
+  status: { sync: { revision }, operationState: { phase } },
+});
+
+/** An API server with Applications. */
+async function atServer(answers: Answers, work: (asked: Asked) => Promise<void>): Promise<void> {
+  const { statusOf = () => 200, applicationOf = () => compared('c1'), againMs = 60_000, patienceMs = 60_000 } = answers;
   const calls: string[] = [];
   const warnings: string[] = [];
-  async function take(request: IncomingMessage): Promise<number> {
+  async function take(request: IncomingMessage): Promise<[number, string]> {
     let text = '';
     for await (const chunk of request) text += chunk;
     const name = request.url?.split('/').at(-1) ?? '';
-    calls.push(`${request.method} ${request.url} ${request.headers['content-type']} ${text}`);
-    return statusOf(name);
+    calls.push(`${request.method} ${request.url} ${request.headers['content-type'] ?? ''} ${text}`.trim());
+    return [statusOf(name, request.method ?? ''), JSON.stringify(applicationOf(name))];
   }
   const server = createServer(
-    (request, response) =>
-      void take(request).then((status) => response.writeHead(status).end('{"status":{"sync":{"revision":"c1"}}}')),
+    (request, response) => void take(request).then(([status, text]) => response.writeHead(status).end(text)),
   );
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const config = new KubeConfig();
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   config.loadFromClusterAndUser({ name: 'c', server: url, skipTLSVerify: true }, { name: 'u' });
   const log = { warn: (text: string) => void warnings.push(text) };
-  const applications = openApplications({ config, namespace: 'argo', log: log as never, againMs });
-  await work({ applications, calls, warnings });
+  const times = { againMs, patienceMs, lookMs: 5 };
+  const applications = openApplications({ config, namespace: 'argo', log: log as never, ...times });
+  const hinted = () => calls.flatMap((call) => /^PATCH \S+\/(\S+) /.exec(call)?.[1] ?? []);
+  await work({ applications, calls, warnings, hinted });
   server.closeAllConnections();
   await new Promise((resolve) => server.close(resolve));
 }
 
+async function until(isSo: () => boolean): Promise<void> {
+  for (let i = 0; i < 2_000 && !isSo(); i++) await sleep(5);
+  assert.ok(isSo());
+}
+
 test('each Application gets the annotation, and nothing else is written', async () => {
-  await atServer(
-    () => 200,
-    async ({ applications, calls, warnings }) => {
-      applications.refresh(['chutes-gpu-1', 'control'], 'c2');
-      await applications.settled();
-      const body = '{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"hard"}}}';
-      const path = '/apis/argoproj.io/v1alpha1/namespaces/argo/applications';
-      assert.equal(calls.sort(), [
-        `PATCH ${path}/chutes-gpu-1 application/merge-patch+json ${body}`,
-        `PATCH ${path}/control application/merge-patch+json ${body}`,
-      ]);
-      assert.equal(warnings, []);
-    },
-  );
+  await atServer({}, async ({ applications, calls, warnings }) => {
+    applications.refresh(['chutes-gpu-1', 'control'], 'c1');
+    await applications.settled();
+    const body = '{"metadata":{"annotations":{"argocd.argoproj.io/refresh":"hard"}}}';
+    const path = '/apis/argoproj.io/v1alpha1/namespaces/argo/applications';
+    assert.equal([...new Set(calls)].sort(), [
+      `GET ${path}/chutes-gpu-1`,
+      `GET ${path}/control`,
+      `PATCH ${path}/chutes-gpu-1 application/merge-patch+json ${body}`,
+      `PATCH ${path}/control application/merge-patch+json ${body}`,
+    ]);
+    assert.equal(warnings, []);
+  });
 });
 
-test('a hundred are asked for once each, however often', async () => {
-  await atServer(
-    () => 200,
-    async ({ applications, calls }) => {
-      const names = Array.from({ length: 100 }, (_, i) => `chutes-${i}`);
-      applications.refresh(names, 'c2');
-      applications.refresh(names.slice(50), 'c2');
-      await applications.settled();
-      assert.is(new Set(calls).size, 100);
-      assert.ok(calls.length <= 108, `${calls.length} calls`);
+test('a hundred are asked for once each, however often, and four at a time', async () => {
+  const seen = { atOnce: 0 };
+  const open = new Set<string>();
+  const answers: Answers = {
+    statusOf(name, method) {
+      if (method === 'PATCH') open.add(name);
+      else open.delete(name);
+      seen.atOnce = Math.max(seen.atOnce, open.size);
+      return 200;
     },
-  );
+  };
+  await atServer(answers, async ({ applications, hinted }) => {
+    const names = Array.from({ length: 100 }, (_, i) => `chutes-${i}`);
+    applications.refresh(names, 'c1');
+    applications.refresh(names.slice(50), 'c1');
+    await applications.settled();
+    assert.equal(hinted().toSorted(), names.toSorted());
+    assert.is(seen.atOnce, 4);
+  });
+});
+
+test('the one Application of a small commit does not wait behind the hundred of a large one', async () => {
+  let syncing = true;
+  const applicationOf = () => compared('c2', syncing ? 'Running' : 'Succeeded');
+  await atServer({ applicationOf }, async ({ applications, hinted }) => {
+    applications.refresh(
+      Array.from({ length: 100 }, (_, i) => `chutes-${i}`),
+      'c1',
+    );
+    await until(() => hinted().length === 4);
+    applications.refresh(['chutes-90'], 'c2');
+    syncing = false;
+    await applications.settled();
+    assert.is(hinted()[4], 'chutes-90');
+    assert.is(hinted().length, 100);
+  });
+});
+
+test('an Application that does not come to its end holds up the others for a while only', async () => {
+  const applicationOf = () => compared('c1', 'Running');
+  await atServer({ applicationOf, patienceMs: 30 }, async ({ applications, hinted }) => {
+    applications.refresh(['a', 'b', 'c', 'd', 'e'], 'c1');
+    await applications.settled();
+    assert.equal(hinted(), ['a', 'b', 'c', 'd', 'e']);
+  });
 });
 
 test('an Application that is not there yet is nothing to tell of; a refusal is told once', async () => {
-  await atServer(
-    (name) => (name === 'new' ? 404 : 403),
-    async ({ applications, warnings }) => {
-      applications.refresh(['new'], 'c2');
+  await atServer({ statusOf: (name) => (name === 'new' ? 404 : 403) }, async ({ applications, warnings }) => {
+    applications.refresh(['new'], 'c1');
+    await applications.settled();
+    assert.equal(warnings, []);
+    for (let i = 0; i < 3; i++) {
+      applications.refresh(['chutes-gpu-1'], 'c1');
       await applications.settled();
-      assert.equal(warnings, []);
-      for (let i = 0; i < 3; i++) {
-        applications.refresh(['chutes-gpu-1'], 'c2');
-        await applications.settled();
-      }
-      assert.equal(warnings, ['Argo CD is not told to look: Application chutes-gpu-1: HTTP 403']);
-    },
-  );
+    }
+    assert.equal(warnings, ['Argo CD is not told to look: Application chutes-gpu-1: HTTP 403']);
+  });
 });
-
-const untilCalls = async (calls: readonly string[], count: number): Promise<void> => {
-  while (calls.length < count) await new Promise((resolve) => setTimeout(resolve, 5));
-};
 
 test('a hint that Argo CD has taken off without a look at the commit is given once more', async () => {
-  await atServer(
-    () => 200,
-    async ({ applications, calls }) => {
-      applications.refresh(['control'], 'c2');
-      applications.refresh(['control'], 'c2');
-      await applications.settled();
-      const before = calls.length;
-      await untilCalls(calls, before + 2);
-      await applications.settled();
-      assert.equal(
-        calls.slice(before).map((call) => call.split(' ')[0]),
-        ['GET', 'PATCH'],
-      );
-    },
-    50,
-  );
+  await atServer({ againMs: 20 }, async ({ applications, hinted }) => {
+    applications.refresh(['control'], 'c2');
+    await applications.settled();
+    assert.equal(hinted(), ['control', 'control']);
+  });
 });
 
-test('a hint that was heeded is not given again, one that is in doubt is', async () => {
+test('a look at a later commit heeds the hint; what cannot be asked is hinted once more', async () => {
   let status = 200;
-  await atServer(
-    () => status,
-    async ({ applications, calls }) => {
-      applications.refresh(['control'], 'c1');
-      await untilCalls(calls, 2);
-      status = 503;
-      applications.refresh(['control'], 'c1');
-      await untilCalls(calls, 5);
-      assert.equal(
-        calls.map((call) => call.split(' ')[0]),
-        ['PATCH', 'GET', 'PATCH', 'GET', 'PATCH'],
-      );
-    },
-    50,
-  );
+  const answers: Answers = {
+    statusOf: (_name, method) => (method === 'GET' ? status : 200),
+    applicationOf: () => compared('c3'),
+    againMs: 20,
+  };
+  await atServer(answers, async ({ applications, hinted }) => {
+    for (const commit of ['c1', 'c2', 'c3']) applications.refresh(['control'], commit);
+    await applications.settled();
+    const before = hinted().length;
+    applications.refresh(['members-gpu-1'], 'c2');
+    applications.refresh(['chutes-gpu-1'], 'c3');
+    await applications.settled();
+    assert.is(hinted().length, before + 2);
+    status = 503;
+    applications.refresh(['control'], 'c3');
+    await applications.settled();
+    assert.is(hinted().length, before + 4);
+  });
+});
+
+test('a newer commit is hinted for although the Application is still busy with the one before', async () => {
+  let phase = 'Running';
+  await atServer({ applicationOf: () => compared('c2', phase) }, async ({ applications, hinted }) => {
+    applications.refresh(['control'], 'c1');
+    await until(() => hinted().length === 1);
+    applications.refresh(['control'], 'c2');
+    await until(() => hinted().length === 2);
+    phase = 'Succeeded';
+    await applications.settled();
+    assert.is(hinted().length, 2);
+  });
 });
 
 test('an API that does not answer is told of, and the next hint is sent all the same', async () => {
@@ -136,7 +185,7 @@ test('an API that does not answer is told of, and the next hint is sent all the 
   config.loadFromClusterAndUser({ name: 'c', server: 'http://127.0.0.1:1', skipTLSVerify: true }, { name: 'u' });
   const log = { warn: (text: string) => void warnings.push(text) };
   const applications = openApplications({ config, namespace: 'argo', log: log as never });
-  applications.refresh(['control'], 'c2');
+  applications.refresh(['control'], 'c1');
   await applications.settled();
   assert.is(warnings.length, 1);
   assert.match(warnings[0] ?? '', /ECONNREFUSED/);
