@@ -197,7 +197,7 @@ function checkTile(
 
 /**
  * `device`: the record that the miner advertised. `queries.auditSeed` must be 32 fresh random bytes, drawn after the commit came. `columns`:
- * check so many random columns of each product of the opened tiles instead of all; README.md says what escapes then.
+ * check so many random columns (1 or more) of each product of the opened tiles instead of all; README.md says what escapes then.
  */
 export function verifyOpening(
   asked: { challenge: OgvChallenge; device: DeviceInfo; queries: OgvQueries; columns?: number },
@@ -206,6 +206,7 @@ export function verifyOpening(
   math: OgvMath,
 ): Verdict {
   const { challenge, device, queries, columns } = asked;
+  if (columns !== undefined && !(columns >= 1)) throw new RangeError('columns: at least 1, or none would be checked');
   const [pkM, rootFill, rootWalk] = [commit.pkM, commit.rootFill, commit.rootWalk].map(hexBytes) as [
     Buffer,
     Buffer,
