@@ -21,6 +21,7 @@ interface Answers {
   applicationOf?: (name: string) => object;
   againMs?: number;
   patienceMs?: number;
+  quickMs?: number;
 }
 
 const compared = (revision: string, phase = 'Succeeded') => ({
@@ -29,7 +30,13 @@ const compared = (revision: string, phase = 'Succeeded') => ({
 
 /** An API server with Applications. */
 async function atServer(answers: Answers, work: (asked: Asked) => Promise<void>): Promise<void> {
-  const { statusOf = () => 200, applicationOf = () => compared('c1'), againMs = 60_000, patienceMs = 60_000 } = answers;
+  const {
+    statusOf = () => 200,
+    applicationOf = () => compared('c1'),
+    againMs = 60_000,
+    patienceMs = 60_000,
+    quickMs = 0,
+  } = answers;
   const calls: string[] = [];
   const warnings: string[] = [];
   async function take(request: IncomingMessage): Promise<[number, string]> {
@@ -47,7 +54,7 @@ async function atServer(answers: Answers, work: (asked: Asked) => Promise<void>)
   const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   config.loadFromClusterAndUser({ name: 'c', server: url, skipTLSVerify: true }, { name: 'u' });
   const log = { warn: (text: string) => void warnings.push(text) };
-  const times = { againMs, patienceMs, lookMs: 5 };
+  const times = { againMs, patienceMs, quickMs, lookMs: 5 };
   const applications = openApplications({ config, namespace: 'argo', log: log as never, ...times });
   const hinted = () => calls.flatMap((call) => /^PATCH \S+\/(\S+) /.exec(call)?.[1] ?? []);
   await work({ applications, calls, warnings, hinted });
@@ -76,26 +83,32 @@ test('each Application gets the annotation, and nothing else is written', async 
   });
 });
 
-test('a hundred are asked for once each, however often, and four at a time', async () => {
-  const seen = { atOnce: 0 };
-  const open = new Set<string>();
-  const answers: Answers = {
-    statusOf(name, method) {
-      if (method === 'PATCH') open.add(name);
-      else open.delete(name);
-      seen.atOnce = Math.max(seen.atOnce, open.size);
-      return 200;
-    },
-  };
-  await atServer(answers, async ({ applications, hinted }) => {
-    const names = Array.from({ length: 100 }, (_, i) => `chutes-${i}`);
-    applications.refresh(names, 'c1');
-    applications.refresh(names.slice(50), 'c1');
-    await applications.settled();
-    assert.equal(hinted().toSorted(), names.toSorted());
-    assert.is(seen.atOnce, 4);
+for (const [how, quickMs, first, last] of [
+  ['quickly, are more', 60_000, 4, 16],
+  ['slowly, are fewer', 0, 4, 1],
+] as const) {
+  test(`a hundred are asked for once each, however often, and those under way, when synced ${how}`, async () => {
+    const open = new Set<string>();
+    const atOnce: number[] = [];
+    const answers: Answers = {
+      quickMs,
+      statusOf(name, method) {
+        if (method === 'PATCH') atOnce.push(open.add(name).size);
+        else open.delete(name);
+        return 200;
+      },
+    };
+    await atServer(answers, async ({ applications, hinted }) => {
+      const names = Array.from({ length: 100 }, (_, i) => `chutes-${i}`);
+      applications.refresh(names, 'c1');
+      applications.refresh(names.slice(50), 'c1');
+      await applications.settled();
+      assert.equal(hinted().toSorted(), names.toSorted());
+      assert.is(Math.max(...atOnce.slice(0, 4)), first);
+      assert.is(Math.max(...atOnce.slice(-50)), last);
+    });
   });
-});
+}
 
 test('the one Application of a small commit does not wait behind the hundred of a large one', async () => {
   let syncing = true;

@@ -1,6 +1,6 @@
 // Asks Argo CD to compare Applications with git now: one annotation, which with the label of lockrequests.ts is all that the miner writes in its
-// own cluster. Few at a time, and those of small commits first, so that a bounty does not stand in line behind a thousand other changes.
-// A hint that is lost costs time, never a change: Argo CD looks by itself too.
+// own cluster. As many at a time as it syncs quickly, and those of small commits first, so that a bounty does not stand in line behind a
+// thousand other changes. A hint that is lost costs time, never a change: Argo CD looks by itself too.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { KubeConfig } from '@kubernetes/client-node';
@@ -20,6 +20,8 @@ export interface ApplicationsOptions {
   lookMs?: number;
   /** Until the next one gets the place of an Application whose sync does not end, ms. Default: 15 s. */
   patienceMs?: number;
+  /** Synced within this time, one more may be under way; beyond twice of it, one fewer, ms. Default: 1 s. */
+  quickMs?: number;
 }
 
 export interface Applications {
@@ -32,8 +34,8 @@ export interface Applications {
   settled(): Promise<void>;
 }
 
-/** As many as Argo CD compares and syncs at the same time on a small machine without making the next one wait for seconds. */
-const atOnce = 4;
+const firstAtOnce = 4;
+const mostAtOnce = 16;
 const rememberedCommits = 1_000;
 /**
  * `hard`, because Argo CD asks git which files a commit touches, and git takes a file that goes on one server and one like it that comes on
@@ -58,12 +60,13 @@ interface Hint {
 }
 
 export function openApplications(options: ApplicationsOptions): Applications {
-  const { config, namespace, log, againMs = 2_000, lookMs = 250, patienceMs = 15_000 } = options;
+  const { config, namespace, log, againMs = 2_000, lookMs = 250, patienceMs = 15_000, quickMs = 1_000 } = options;
   const waiting = new Map<string, Hint>();
   const underWay = new Map<string, Promise<void>>();
   /** The newest last. */
   const told = new Map<string, number>();
   let complaint = '';
+  let atOnce = firstAtOnce;
 
   const pathOf = (name: string) => `/apis/argoproj.io/v1alpha1/namespaces/${namespace}/applications/${name}`;
 
@@ -99,6 +102,11 @@ export function openApplications(options: ApplicationsOptions): Applications {
     }
   }
 
+  function adapt(lastedMs: number): void {
+    if (lastedMs < quickMs) atOnce = Math.min(mostAtOnce, atOnce + 1);
+    else if (lastedMs > 2 * quickMs) atOnce = Math.max(1, atOnce - 1);
+  }
+
   /** Argo CD takes the annotation off when it has looked, also one that came while it still looked at the commit before. */
   async function follow(name: string, { commit }: Hint): Promise<void> {
     if (!(await annotate(name))) return;
@@ -109,7 +117,8 @@ export function openApplications(options: ApplicationsOptions): Applications {
       const found = await look(name, commit);
       const lasted = performance.now() - startedAt;
       // A newer hint gets its own turn.
-      if ((found?.heeded && !found.syncs) || waiting.has(name) || lasted > patienceMs) return;
+      if (waiting.has(name)) return;
+      if ((found?.heeded && !found.syncs) || lasted > patienceMs) return adapt(lasted);
       if (found?.heeded || lasted < againMs) continue;
       if (isRepeated) return;
       isRepeated = true;
