@@ -1,6 +1,6 @@
 // A real Argo CD with our settings: from push to applied, and many changes in one commit. See e2e/README.md for what is real.
 // Usage: argocd.ts [--rounds N] [--minutes N] [--set KEY=VALUE …] [--env NAME=VALUE …]
-//   [--application JSON] [--remove] [applications …]; default: 10 100.
+//   [--application JSON] [--planes N] [--remove] [applications …]; default: 10 100. --planes: API servers that the GPU servers share.
 // PROFILES=FOLDER keeps the CPU profiles.
 
 import { parseArgs } from 'node:util';
@@ -16,6 +16,7 @@ const { values, positionals } = parseArgs({
     set: { type: 'string', multiple: true, default: [] },
     env: { type: 'string', multiple: true, default: [] },
     application: { type: 'string', default: '{}' },
+    planes: { type: 'string', default: '2' },
     remove: { type: 'boolean', default: false },
   },
 });
@@ -33,6 +34,7 @@ setTimeout(() => {
 for (const servers of positionals.length > 0 ? positionals.map(Number) : [10, 100]) {
   const stage = await openStage({
     servers: servers + spare,
+    planes: Number(values.planes),
     settings: pairs(values.set),
     application: JSON.parse(values.application) as Record<string, unknown>,
     env: pairs(values.env),

@@ -35,6 +35,7 @@ export interface Applications {
 }
 
 const firstAtOnce = 4;
+const fewestAtOnce = 2;
 const mostAtOnce = 16;
 const rememberedCommits = 1_000;
 /**
@@ -104,7 +105,7 @@ export function openApplications(options: ApplicationsOptions): Applications {
 
   function adapt(lastedMs: number): void {
     if (lastedMs < quickMs) atOnce = Math.min(mostAtOnce, atOnce + 1);
-    else if (lastedMs > 2 * quickMs) atOnce = Math.max(1, atOnce - 1);
+    else if (lastedMs > 2 * quickMs) atOnce = Math.max(fewestAtOnce, atOnce - 1);
   }
 
   /** Argo CD takes the annotation off when it has looked, also one that came while it still looked at the commit before. */
