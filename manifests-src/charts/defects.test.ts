@@ -64,7 +64,7 @@ test('D5 of the control plane only the controller may call its API, to list Appl
   assert.equal(
     rules.map(({ resources, verbs, resourceNames }) => [resources, verbs, resourceNames]),
     [
-      [['applications'], ['patch'], ['argocd', 'control', 'members-gpu-01', 'chutes-gpu-01']],
+      [['applications'], ['get', 'patch'], ['argocd', 'control', 'members-gpu-01', 'chutes-gpu-01']],
       [['applications'], ['list'], undefined],
     ],
   );

@@ -57,9 +57,12 @@ async function atServer(answers: Answers, work: (asked: Asked) => Promise<void>)
   const times = { againMs, patienceMs, quickMs, lookMs: 5 };
   const applications = openApplications({ config, namespace: 'argo', log: log as never, ...times });
   const hinted = () => calls.flatMap((call) => /^PATCH \S+\/(\S+) /.exec(call)?.[1] ?? []);
-  await work({ applications, calls, warnings, hinted });
-  server.closeAllConnections();
-  await new Promise((resolve) => server.close(resolve));
+  try {
+    await work({ applications, calls, warnings, hinted });
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
 }
 
 async function until(isSo: () => boolean): Promise<void> {
@@ -83,19 +86,26 @@ test('each Application gets the annotation, and nothing else is written', async 
   });
 });
 
-for (const [how, quickMs, first, last] of [
-  ['quickly, are more', 60_000, 4, 16],
-  ['slowly, are fewer', 0, 4, 2],
+for (const [how, quickMs, isExpected] of [
+  ['quickly, are more', 60_000, (most: number) => most > 4 && most <= 16],
+  ['slowly, are fewer', 0, (most: number) => most <= 2],
 ] as const) {
   test(`a hundred are asked for once each, however often, and those under way, when synced ${how}`, async () => {
-    const open = new Set<string>();
+    const looks = new Map<string, number>();
     const atOnce: number[] = [];
     const answers: Answers = {
       quickMs,
       statusOf(name, method) {
-        if (method === 'PATCH') atOnce.push(open.add(name).size);
-        else open.delete(name);
+        if (method === 'PATCH') atOnce.push(looks.set(name, 0).size);
         return 200;
+      },
+      // The annotation is answered too: each is still being synced at the first look.
+      applicationOf(name) {
+        const seen = looks.get(name);
+        if (seen === undefined) return compared('c1');
+        looks.set(name, seen + 1);
+        if (seen > 1) looks.delete(name);
+        return compared('c1', seen > 1 ? 'Succeeded' : 'Running');
       },
     };
     await atServer(answers, async ({ applications, hinted }) => {
@@ -104,8 +114,8 @@ for (const [how, quickMs, first, last] of [
       applications.refresh(names.slice(50), 'c1');
       await applications.settled();
       assert.equal(hinted().toSorted(), names.toSorted());
-      assert.is(Math.max(...atOnce.slice(0, 4)), first);
-      assert.is(Math.max(...atOnce.slice(-50)), last);
+      const most = Math.max(...atOnce.slice(-50));
+      assert.ok(isExpected(most), `${most} at once`);
     });
   });
 }
