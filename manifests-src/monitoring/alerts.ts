@@ -301,7 +301,7 @@ export const alerts: readonly Alert[] = [
   alert(
     'PartRestarting',
     'warning',
-    ['increase(kube_pod_container_status_restarts_total{namespace=~"chutes-system|monitoring"}[1h]) > 5', '5m'],
+    ['increase(kube_pod_container_status_restarts_total{namespace=~"chutes|chutes-system|monitoring"}[1h]) > 5', '5m'],
     '{{ $labels.pod }} starts again and again.',
     ['kube_pod_container_status_restarts_total{namespace="monitoring",pod="p"}', '0+1x200', nought],
     { namespace: 'monitoring', pod: 'p' },

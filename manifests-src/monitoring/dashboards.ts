@@ -75,7 +75,10 @@ export const dashboards: readonly Dashboard[] = [
     [
       'Network received by chutes',
       'Bps',
-      ['sum by (cluster) (rate(container_network_receive_bytes_total{namespace="chutes"}[5m]))', '{{cluster}}'],
+      [
+        'sum by (cluster) (rate(container_network_receive_bytes_total{namespace="chutes",cluster!=""}[5m]))',
+        '{{cluster}}',
+      ],
     ],
   ]),
   dashboard('deployments', 'Deployments and cold starts', [
@@ -88,11 +91,18 @@ export const dashboards: readonly Dashboard[] = [
     ['Cold start: plan to active', 's', [quantile(0.5, 'active'), 'p50'], [quantile(0.95, 'active'), 'p95']],
     ['Oldest launch', 's', ['max(miner_oldest_launch_age_seconds)', 'age']],
     ['Launches per hour', 'short', ['sum by (outcome) (increase(miner_launches_total[1h]))', '{{outcome}}']],
-    ['Pods of chutes', 'short', ['sum by (phase) (kube_pod_status_phase{namespace="chutes"})', '{{phase}}']],
+    [
+      'Pods of chutes',
+      'short',
+      ['sum by (phase) (kube_pod_status_phase{namespace="chutes",cluster!=""})', '{{phase}}'],
+    ],
     [
       'Memory of chutes',
       'bytes',
-      ['sum by (cluster) (container_memory_working_set_bytes{namespace="chutes"})', '{{cluster}}'],
+      [
+        'sum by (cluster) (container_memory_working_set_bytes{namespace="chutes",cluster!="",container!=""})',
+        '{{cluster}}',
+      ],
     ],
     ['Image repositories on nodes', 'short', ['miner_registry_repositories', '{{cluster}}']],
   ]),

@@ -7,7 +7,7 @@ import { chuteSeries, ownSeriesOfServers, serverSeries } from './foreign.ts';
 /** Where Secrets are mounted. */
 export const federationFolder = '/run/secrets/federation';
 export const webFolder = '/run/secrets/web';
-/** Common name of every server's certificate: servers have addresses, but no names of their own. */
+/** DNS name in every server's certificate: servers have addresses, but no names of their own. */
 export const webServerName = 'prometheus.chutes-miner';
 export const federationUser = 'federation';
 
@@ -37,6 +37,11 @@ function podsOf(job: string, namespaces: readonly string[], relabel: readonly ob
     kubernetes_sd_configs: [{ role: 'pod', namespaces: { names: namespaces } }],
     relabel_configs: relabel,
   };
+}
+
+/** Exporters, which speak of other pods and nodes: what they name goes before where they run themselves. */
+function partsOf(...namespaces: string[]) {
+  return { ...podsOf('parts', namespaces), honor_labels: true };
 }
 
 /** Node and its containers, from kubelet itself: the way through the API server would need more rights. */
@@ -74,7 +79,7 @@ export function memberScrapes({ monitoring }: MinerConfig): object {
         sample_limit: 5000,
         metric_relabel_configs: [{ source_labels: ['__name__'], action: 'keep', regex: chuteSeries.join('|') }],
       },
-      podsOf('parts', [systemNamespace, monitoringNamespace]),
+      partsOf(systemNamespace, monitoringNamespace),
       ...kubelets,
     ],
   };
@@ -94,12 +99,13 @@ export function controlScrapes({ monitoring, argocd }: MinerConfig, servers: rea
     rule_files: ['/etc/prometheus/rules.json'],
     scrape_configs: [
       podsOf('miner', [chutesNamespace]),
-      podsOf('parts', [monitoringNamespace]),
+      partsOf(monitoringNamespace),
       podsOf(
         'argocd',
         [argocd.namespace],
         [
-          { source_labels: ['__meta_kubernetes_pod_container_port_name'], action: 'keep', regex: 'metrics' },
+          // By number: Argo CD's own manifests give it no name.
+          { source_labels: ['__meta_kubernetes_pod_container_port_number'], action: 'keep', regex: '8082' },
           {
             source_labels: ['__meta_kubernetes_pod_label_app_kubernetes_io_name'],
             action: 'keep',
