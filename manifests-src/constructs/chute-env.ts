@@ -76,6 +76,7 @@ export function cacheInitEnv(props: ChuteProps): k8s.EnvVar[] {
     ...cacheEnv,
     CACHE_MAX_AGE_DAYS: String(props.config.cache.maxAgeDays),
     CACHE_MAX_SIZE_GB: String(props.config.cache.maxSizeGb),
+    ...(props.config.cache.dryRun && { CACHE_DRY_RUN: 'true' }),
     NVIDIA_VISIBLE_DEVICES: devices(props),
   });
 }

@@ -104,6 +104,12 @@ test('R21 shared memory never takes more than half of the memory limit', () => {
   assert.equal(shm(1), { medium: 'Memory', sizeLimit: '1Gi' });
 });
 
+test('a dry run of the cache holds for the cleaner before each chute, too', () => {
+  const dryRunOf = (dryRun: boolean) =>
+    parse({ config: { cache: { ...config.cache, dryRun } } }).init.env.find(({ name }) => name === 'CACHE_DRY_RUN');
+  assert.equal([dryRunOf(true)?.value, dryRunOf(false)], ['true', undefined]);
+});
+
 test('R31 the only host paths are the cache and the folder of the chute in it', () => {
   const { pod, init, main } = parse();
   const paths = pod.volumes.flatMap((volume) => ('hostPath' in volume ? [volume.hostPath] : []));

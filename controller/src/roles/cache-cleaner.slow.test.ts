@@ -161,6 +161,22 @@ scene(
   },
 );
 
+scene('before a chute in a dry run it makes its folder and notes its start, and removes nothing', async (tree) => {
+  const ledger = openLedger(tree.root);
+  ledger.noteSeen(new Set([running]), now);
+  ledger.close();
+  const late = '40000000-0000-4000-8000-000000000000';
+  const limits = { CACHE_MAX_AGE_DAYS: '1', CACHE_MAX_SIZE_GB: '1', CACHE_DRY_RUN: 'true' };
+  const env = { HF_HOME: tree.root, CLEANUP_EXCLUDE: late, ...limits };
+  const { code, out } = await runProcess(['--uid', String(process.getuid?.())], env);
+  assert.is(code, 0);
+  assert.match(out, /would remove 1 /);
+  assert.ok(tree.has(late) && tree.has(...oldModel));
+  const noted = openLedger(tree.root);
+  assert.ok((noted.lastUsedOf(late) ?? 0) > now, 'a pass that removes would take it for one that ended');
+  noted.close();
+});
+
 scene('a cache that cannot be cleaned does not keep a chute from starting', async (tree) => {
   writeFileSync(tree.at('.cache-cleaner'), '');
   const { code, err } = await run(['--root', tree.root, '--chute', idle, '--uid', String(process.getuid?.())]);

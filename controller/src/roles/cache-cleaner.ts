@@ -24,6 +24,7 @@ export interface CleanerOptions {
   pinned: ReadonlySet<string>;
   timeLimitMs: number;
   adopt: boolean;
+  /** Nothing is written. */
   dryRun: boolean;
   signal?: AbortSignal;
 }
@@ -136,13 +137,33 @@ async function readOptions(values: OptionValues): Promise<CleanerOptions> {
   };
 }
 
+interface ChuteStart {
+  chuteId: string;
+  uid: number;
+  /** Its folder is made and its start noted, as without; what would go is told only. */
+  tellOnly: boolean;
+}
+
 /** Makes its folder, without which it cannot start; that its cache could not be cleaned is no reason for it not to. */
-async function runBeforeChute(options: CleanerOptions, chuteId: string, uid: number, json: boolean): Promise<void> {
-  if (!options.dryRun) prepareChute(options.root, chuteId, uid, options);
+async function runBeforeChute(options: CleanerOptions, chute: ChuteStart, json: boolean): Promise<void> {
+  const { chuteId, uid, tellOnly } = chute;
+  const { root, adopt, dryRun } = options;
+  if (!dryRun) prepareChute(root, chuteId, uid, options);
   try {
-    print(await runCleaner(options), json);
+    if (tellOnly && !dryRun) noteStart(root, chuteId, adopt);
+    print(await runCleaner({ ...options, dryRun: dryRun || tellOnly }), json);
   } catch (error) {
     console.error(`not cleaned: ${messageOf(error)}`);
+  }
+}
+
+/** So that a later pass that does remove knows of it. */
+function noteStart(root: string, chuteId: string, adopt: boolean): void {
+  const ledger = openLedger(root, { adopt });
+  try {
+    ledger.noteStart(chuteId, systemClock.now());
+  } finally {
+    ledger.close();
   }
 }
 
@@ -180,7 +201,7 @@ export const role: Role = {
   --pin NAME[,NAME…]   chutes (ids) and models (org/name) that stay
   --limit TIME         longest time to clean, such as 90s (default: 30s with --chute, otherwise 30m)
   --every TIME         go on cleaning at this interval, such as 6h, until SIGTERM
-  --dry-run            change nothing, tell what would go
+  --dry-run            change nothing, tell what would go (CACHE_DRY_RUN=true before a chute: only the chute's own folder is made)
   --adopt              take a folder that does not look like a cache of chutes
   -o, --output FORMAT  text: one line for each pass; json: one object (default: text)`,
   options: {
@@ -209,7 +230,10 @@ export const role: Role = {
     const json = values.output === 'json';
     if (every !== undefined) return runEvery(every, options, json);
     if (options.chuteId === undefined) print(await runCleaner(options), json);
-    else await runBeforeChute(options, options.chuteId, uid, json);
+    else {
+      const tellOnly = process.env.CACHE_DRY_RUN === 'true';
+      await runBeforeChute(options, { chuteId: options.chuteId, uid, tellOnly }, json);
+    }
     return undefined;
   },
 };

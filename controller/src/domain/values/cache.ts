@@ -15,7 +15,12 @@ export const cacheValues = z
     schedule: cron('17 */6 * * *').describe(
       'When the cleaner of each server runs, as cron; it also runs before each chute.',
     ),
-    dryRun: z.boolean().default(false).describe('The cleaner of each server only tells what would go.'),
+    dryRun: z
+      .boolean()
+      .default(false)
+      .describe(
+        'Nothing is removed: the cleaner of each server, and the one before each chute, only tell what would go.',
+      ),
     resources: resources({ cpu: '100m', memory: '256Mi' }, { cpu: '1', memory: '1Gi' }),
   })
   .prefault({})
