@@ -96,7 +96,7 @@ async function addServers(scene: Scene): Promise<void> {
 
 async function round(scene: Scene, turn: number, seen: Watched, directs: Map<string, Direct>): Promise<Round> {
   const { fleet, miner } = scene;
-  const { chuteId } = coldChute(scene, fleet.servers[turn % fleet.servers.length]?.server.name ?? '');
+  const { chuteId } = await coldChute(scene, fleet.servers[turn % fleet.servers.length]?.server.name ?? '');
   const awaited = seen.podOf(chuteId);
   const startedAt = Date.now();
   want(scene, chuteId, 1);

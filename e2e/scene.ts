@@ -59,13 +59,16 @@ export function until<T>(
 }
 
 /** A public chute that suits a server and that this miner runs nothing of. */
-export function coldChute(
-  { fleet }: Scene,
+export async function coldChute(
+  { fleet, miner }: Scene,
   serverName: string,
   gpuCount = 1,
   suits: (chute: ChuteView) => boolean = () => true,
-): ChuteView {
+): Promise<ChuteView> {
   const { server } = fleet.server(serverName);
+  const { deployments } = await miner.status();
+  // The planner chooses for itself, too, before the validator knows of an instance.
+  const planned = new Set(deployments.filter(({ phase }) => phase !== 'gone').map(({ chuteId }) => chuteId));
   const found = fleet.validator
     .chutes()
     .find(
@@ -76,6 +79,7 @@ export function coldChute(
         !one.jobOnly &&
         !one.disabled &&
         one.own === 0 &&
+        !planned.has(one.chuteId) &&
         one.targetCount !== 0 &&
         needsLaunchToken(one) &&
         suits(one),

@@ -128,7 +128,7 @@ upgrade('chutes run through an upgrade of both clusters, and only pods of the pr
 
 upgrade('the upgraded program deploys, and removes what the older one deployed', async (scene) => {
   const { miner } = scene;
-  const { chuteId } = coldChute(scene, nameOf(scene, 0));
+  const { chuteId } = await coldChute(scene, nameOf(scene, 0));
   want(scene, chuteId, 1);
   await untilActive(scene, chuteId);
   const [old] = (await miner.status()).deployments.filter((one) => one.phase === 'active' && one.chuteId !== chuteId);

@@ -34,7 +34,7 @@ export async function activeOn(scene: Scene, name: string): Promise<Deployment> 
   const others = scene.fleet.servers.map(({ server }) => server.name).filter((one) => one !== name);
   for (const other of others) writeServer(scene, other, { locked: true });
   await untilPlanned(scene);
-  const { chuteId } = coldChute(scene, name);
+  const { chuteId } = await coldChute(scene, name);
   want(scene, chuteId, 1);
   const [deployment] = await untilActive(scene, chuteId);
   for (const other of others) writeServer(scene, other, { locked: false });
@@ -48,7 +48,7 @@ export function launches({ fleet }: Scene): number {
 }
 
 /** A cold chute that suits the model of this server and of no other. */
-export function onlyFor(scene: Scene, name: string): ChuteView {
+export async function onlyFor(scene: Scene, name: string): Promise<ChuteView> {
   const models = scene.fleet.servers.map(({ server }) => server).filter((one) => one.name !== name);
   return coldChute(scene, name, 1, ({ supportedGpus }) =>
     models.every(({ gpuShortRef }) => !supportedGpus.includes(gpuShortRef)),

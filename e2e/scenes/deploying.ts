@@ -28,7 +28,7 @@ async function untilGone(scene: Scene, deployment: Deployment): Promise<void> {
 
 export function deploying(test: Suite): void {
   test('a bounty becomes a commit, Argo CD makes the pod, the pod claims, and the instance is active', async (scene) => {
-    const { chuteId } = coldChute(scene, nameOf(scene, 0));
+    const { chuteId } = await coldChute(scene, nameOf(scene, 0));
     want(scene, chuteId, 1);
     const [deployment] = await untilActive(scene, chuteId);
     assert.ok(deployment);
@@ -44,7 +44,7 @@ export function deploying(test: Suite): void {
   });
 
   test('a chute of which more is wanted is scaled up, on other GPUs', async (scene) => {
-    const { chuteId } = coldChute(scene, nameOf(scene, 0));
+    const { chuteId } = await coldChute(scene, nameOf(scene, 0));
     want(scene, chuteId, 3);
     const deployments = await untilActive(scene, chuteId, 3);
     const taken = await Promise.all(deployments.map((one) => podsOf(scene, one)));
@@ -54,7 +54,7 @@ export function deploying(test: Suite): void {
   });
 
   test('a new version takes the place of the old one, one instance at a time', async (scene) => {
-    const { chuteId } = coldChute(scene, nameOf(scene, 0));
+    const { chuteId } = await coldChute(scene, nameOf(scene, 0));
     want(scene, chuteId, 1);
     const [old] = await untilActive(scene, chuteId);
     assert.ok(old);
@@ -68,7 +68,7 @@ export function deploying(test: Suite): void {
   });
 
   test('a deployment that a person asks to remove leaves git, and Argo CD takes its Job and pod away', async (scene) => {
-    const { chuteId } = coldChute(scene, nameOf(scene, 0));
+    const { chuteId } = await coldChute(scene, nameOf(scene, 0));
     want(scene, chuteId, 1);
     const [deployment] = await untilActive(scene, chuteId);
     assert.ok(deployment);
@@ -104,7 +104,7 @@ export function deploying(test: Suite): void {
     writeServer(scene, elsewhere, { locked: true });
     await untilPlanned(scene);
     const { server } = scene.fleet.server(here);
-    const poor = coldChute(scene, here);
+    const poor = await coldChute(scene, here);
     want(scene, poor.chuteId, server.gpuCount * 2);
     await until('every GPU is taken', async () => {
       const found = (await scene.miner.status()).servers.find(({ name }) => name === here);
@@ -117,7 +117,7 @@ export function deploying(test: Suite): void {
         .every(({ phase }) => phase === 'active');
     });
     await agedBy(scene, 2 * 3_600_000);
-    const rich = coldChute(scene, here);
+    const rich = await coldChute(scene, here);
     scene.fleet.validator.setUrgency(rich.chuteId, 400);
     want(scene, rich.chuteId, 1);
     await untilActive(scene, rich.chuteId);

@@ -52,7 +52,7 @@ export function disturbing(test: Suite): void {
 
   test('a failed Job is not made again for ever: it leaves git, and Argo CD takes it away', async (scene) => {
     const server = nameOf(scene, 0);
-    const { chuteId } = coldChute(scene, server);
+    const { chuteId } = await coldChute(scene, server);
     scene.fleet.ledger.failLaunches({ chuteId }, 1, 1);
     want(scene, chuteId, 1);
     const failed = await until('it has failed and left git', async () => {
@@ -66,7 +66,7 @@ export function disturbing(test: Suite): void {
   });
 
   test('a deploy that a person reverts on live goes, and does not come back to that server', async (scene) => {
-    const { chuteId } = coldChute(scene, nameOf(scene, 0));
+    const { chuteId } = await coldChute(scene, nameOf(scene, 0));
     want(scene, chuteId, 1);
     const [deployment] = await untilActive(scene, chuteId);
     assert.ok(deployment);
@@ -90,7 +90,7 @@ export function disturbing(test: Suite): void {
     const running = (await miner.status()).deployments.filter(({ phase }) => phase === 'active').length;
     miner.configure((settings) => Object.assign(settings, { policy: { mode: 'paused' } }));
     await untilPlanned(scene);
-    const { chuteId } = coldChute(scene, nameOf(scene, 0));
+    const { chuteId } = await coldChute(scene, nameOf(scene, 0));
     want(scene, chuteId, 1);
     await until('it is told that the pause holds it back', async () => {
       const { mode, blocked } = await miner.status();
@@ -136,7 +136,7 @@ export function disturbing(test: Suite): void {
     await until('it is told', async () =>
       (await scene.miner.status()).held.some((line) => line.includes(`server ${name} gets nothing new`)),
     );
-    const next = onlyFor(scene, name);
+    const next = await onlyFor(scene, name);
     want(scene, next.chuteId, 1);
     await passAfter(scene);
     assert.equal(await deploymentsOf(scene, next.chuteId), []);
@@ -151,7 +151,7 @@ export function disturbing(test: Suite): void {
     const running = await activeOn(scene, name);
     writeServer(scene, name, { locked: true });
     await untilPlanned(scene);
-    const next = onlyFor(scene, name);
+    const next = await onlyFor(scene, name);
     want(scene, next.chuteId, 1);
     await passAfter(scene);
     assert.equal(await deploymentsOf(scene, next.chuteId), []);
@@ -191,7 +191,7 @@ export function disturbing(test: Suite): void {
     });
     const others: Deployment[] = [];
     for (let i = 0; i < 2; i++) {
-      const { chuteId } = coldChute(scene, alive);
+      const { chuteId } = await coldChute(scene, alive);
       want(scene, chuteId, 1);
       const [deployment] = await untilActive(scene, chuteId);
       assert.ok(deployment);
@@ -216,15 +216,19 @@ export function disturbing(test: Suite): void {
   });
 
   test('while Argo CD is away decisions are committed, and all of them are applied when it is back', async (scene) => {
+    const { chuteId } = await coldChute(scene, nameOf(scene, 0));
     await scene.fleet.argocd.kill();
-    const { chuteId } = coldChute(scene, nameOf(scene, 0));
-    want(scene, chuteId, 2);
-    const committed = await until('two are committed', async () => {
-      const found = await deploymentsOf(scene, chuteId, 'committed');
-      return found.length === 2 && found;
-    });
-    await sleep(argoAwayMs);
-    await scene.fleet.argocd.start();
+    let committed: Deployment[];
+    try {
+      want(scene, chuteId, 2);
+      committed = await until('two are committed', async () => {
+        const found = await deploymentsOf(scene, chuteId, 'committed');
+        return found.length === 2 && found;
+      });
+      await sleep(argoAwayMs);
+    } finally {
+      await scene.fleet.argocd.start();
+    }
     const active = await untilActive(scene, chuteId, 2);
     const idsOf = (deployments: readonly Deployment[]) => deployments.map(({ deploymentId }) => deploymentId).sort();
     assert.equal(idsOf(active), idsOf(committed), 'nobody lost patience');
