@@ -1,10 +1,11 @@
 // A real Argo CD with our settings: from push to applied, and many changes in one commit. See e2e/README.md for what is real.
 // Usage: argocd.ts [--rounds N] [--minutes N] [--set KEY=VALUE …] [--env NAME=VALUE …]
-//   [--application JSON] [--planes N] [--remove] [applications …]; default: 10 100. --planes: API servers that the GPU servers share.
+//   [--application JSON] [--planes N] [--remove] [--direct] [applications …]; default: 10 100. --planes: API servers that the GPU servers
+// share; --direct: as many deployments by direct calls at the end, for comparison.
 // PROFILES=FOLDER keeps the CPU profiles.
 
 import { parseArgs } from 'node:util';
-import { empty, fill } from './argocd/bulk.ts';
+import { direct, empty, fill } from './argocd/bulk.ts';
 import { pushed } from './argocd/pushed.ts';
 import { openStage, tell } from './argocd/stage.ts';
 
@@ -18,6 +19,7 @@ const { values, positionals } = parseArgs({
     application: { type: 'string', default: '{}' },
     planes: { type: 'string', default: '2' },
     remove: { type: 'boolean', default: false },
+    direct: { type: 'boolean', default: false },
   },
 });
 const spare = 4;
@@ -43,6 +45,7 @@ for (const servers of positionals.length > 0 ? positionals.map(Number) : [10, 10
     await fill(stage, servers, spare);
     await pushed(stage, servers, Number(values.rounds), deadline - 30_000);
     if (values.remove) await empty(stage, servers);
+    if (values.direct) await direct(stage, servers);
   } finally {
     await stage.stop();
   }

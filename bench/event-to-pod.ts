@@ -109,7 +109,9 @@ async function round(scene: Scene, turn: number, seen: Watched, directs: Map<str
   const job = seen.jobOf(deploymentId)?.at ?? 0;
   const path = filesOnLive(scene).find((one) => one.includes(deploymentId)) ?? '';
   const manifest = git(fleet.git.gitdir, 'show', `live:${path}`);
-  const direct = (await directs.get(server)?.launch(readObjects(manifest))) ?? 0;
+  const launched = await directs.get(server)?.launch(readObjects(manifest));
+  const direct = (await launched?.pod) ?? 0;
+  await launched?.remove();
   const marks = { planned: plannedAt, token: tokenAt, secret: secretAt, committed, job, pod };
   let before = startedAt;
   const steps: Record<string, number> = {};

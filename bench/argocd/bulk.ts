@@ -2,13 +2,15 @@
 
 import { uuidOf } from '@miner/controller/clusterrepo/testing/fixture.ts';
 import type { DeploymentSpec } from '@miner/controller/domain/deployment.ts';
+import { readObjects } from '@miner/e2e/cluster/kube.ts';
+import { type Launch, openDirect } from './direct.ts';
 import { profileWhile } from './profile.ts';
 import { quantiles, reportOf } from './report.ts';
 import { deploy, remove, usualSlots } from './repository.ts';
 import { type Stage, tell } from './stage.ts';
 import { startMeter } from './usage.ts';
 
-const limitMs = 400_000;
+const limitOf = (servers: number): number => Math.max(400_000, servers * 4_000);
 /** Shares of the bulk that are applied when a single one is decided. */
 const meanwhile = [0.1, 0.3, 0.5, 0.7];
 
@@ -20,6 +22,7 @@ async function untilShare(stage: Stage, share: number, of: number, until: number
 /** Fills the first `servers` servers; single ones go to spare servers and to servers that are being filled, by turns. */
 export async function fill(stage: Stage, servers: number, spare: number): Promise<void> {
   const { repository, arrivals, shared } = stage;
+  const limitMs = limitOf(servers);
   const meter = startMeter(stage.pids);
   const report = reportOf(`argocd/${servers}-applications/bulk`, { shared }, meter);
   const specs = Array.from({ length: servers * usualSlots }, (_, i) =>
@@ -54,8 +57,7 @@ export async function fill(stage: Stage, servers: number, spare: number): Promis
   const last = Math.max(...all) - pushedAt;
   report('commit', commitMs, 'ms', specs.length);
   report('all-applied', last / 1000, 's', specs.length);
-  report('argocd-cpu', meter.cpuOf('argocd/application-controller'), 's', specs.length);
-  report('repo-server-cpu', meter.cpuOf('argocd/repo-server'), 's', specs.length);
+  for (const [name, seconds] of meter.cpu()) if (seconds >= 1) report(`cpu/${name}`, seconds, 's', specs.length);
   tell(`all applied in ${(last / 1000).toFixed(1)} s`);
   await Promise.all(singles);
   await stage.synced();
@@ -63,6 +65,51 @@ export async function fill(stage: Stage, servers: number, spare: number): Promis
   quantiles(report, 'meanwhile-elsewhere', elsewhere);
   quantiles(report, 'meanwhile-among', among);
   await profiled;
+}
+
+const atATime = 16;
+
+/**
+ * As many by direct calls, where Argo CD does not look: what the API servers, their controllers and KWOK need on this machine, and so the
+ * least that any way to apply them can take.
+ */
+export async function direct(stage: Stage, servers: number): Promise<void> {
+  const { repository, planes, shared } = stage;
+  const meter = startMeter(stage.pids);
+  const report = reportOf(`argocd/${servers}-applications/direct`, { shared }, meter);
+  const opened = await Promise.all(planes.map(openDirect));
+  const waiting = Array.from({ length: servers * usualSlots }, (_, i) => {
+    const spec = repository.specAt(1 + Math.floor(i / usualSlots), i % usualSlots);
+    return { plane: repository.planeOf(spec.server), objects: readObjects(repository.manifestOf(spec)) };
+  });
+  const startedAt = performance.now();
+  const launched: Launch[] = [];
+
+  async function each(work: () => Promise<boolean>): Promise<void> {
+    await Promise.all(
+      Array.from({ length: atATime }, async () => {
+        while (await work());
+      }),
+    );
+  }
+
+  await each(async () => {
+    const next = waiting.pop();
+    const opener = next && opened[next.plane];
+    if (opener) launched.push(await opener.launch(next.objects));
+    return opener !== undefined;
+  });
+  const seconds = () => (performance.now() - startedAt) / 1000;
+  report('all-applied', seconds(), 's', launched.length);
+  await Promise.all(launched.map(({ pod }) => pod));
+  report('all-pods', seconds(), 's', launched.length);
+  for (const [name, used] of meter.cpu()) if (used >= 1) report(`cpu/${name}`, used, 's', launched.length);
+  await each(async () => {
+    const next = launched.pop();
+    await next?.remove();
+    return next !== undefined;
+  });
+  for (const { stop } of opened) stop();
 }
 
 /** Takes the first `servers` servers' deployments away, in one commit. */
@@ -74,7 +121,9 @@ export async function empty(stage: Stage, servers: number): Promise<void> {
   );
   await repository.commit(specs.map(remove));
   const pushedAt = performance.now();
-  const gone = await Promise.all(specs.map(({ deploymentId }) => arrivals.at('ending', deploymentId, limitMs)));
+  const gone = await Promise.all(
+    specs.map(({ deploymentId }) => arrivals.at('ending', deploymentId, limitOf(servers))),
+  );
   report('all-deleted', (Math.max(...gone) - pushedAt) / 1000, 's', specs.length);
 }
 

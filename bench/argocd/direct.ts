@@ -6,9 +6,15 @@ import type { KubeObject } from '@miner/e2e/cluster/kube.ts';
 
 const namespace = 'direct';
 
+export interface Launch {
+  /** Ms from the first call until its pod was there. */
+  pod: Promise<number>;
+  remove(): Promise<void>;
+}
+
 export interface Direct {
-  /** Creates what the manifest of a deployment holds; resolves with the ms until its pod is there. */
-  launch(objects: readonly KubeObject[]): Promise<number>;
+  /** Creates what the manifest of a deployment holds; resolves when the Job is made. */
+  launch(objects: readonly KubeObject[]): Promise<Launch>;
   stop(): void;
 }
 
@@ -52,11 +58,15 @@ export async function openDirect({ kube }: ControlPlane): Promise<Direct> {
       const startedAt = performance.now();
       await kube.create('v1/services', renamed(service, run), namespace);
       await kube.create('batch/v1/jobs', renamed(job, run), namespace);
-      const took = (await promise) - startedAt;
-      waiting.delete(run);
-      await kube.delete('batch/v1/jobs', run, namespace, { propagationPolicy: 'Background' });
-      await kube.delete('v1/services', run, namespace);
-      return took;
+      const pod = promise.then((at) => {
+        waiting.delete(run);
+        return at - startedAt;
+      });
+      async function remove(): Promise<void> {
+        await kube.delete('batch/v1/jobs', run, namespace, { propagationPolicy: 'Background' });
+        await kube.delete('v1/services', run, namespace);
+      }
+      return { pod, remove };
     },
   };
 }

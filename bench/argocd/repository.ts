@@ -43,6 +43,8 @@ export interface BenchRepository {
   planeOf(server: string): number;
   /** One-GPU deployment; servers count from 1, slots from 0. */
   specAt(server: number, slot: number): DeploymentSpec;
+  /** Its file. */
+  manifestOf(spec: DeploymentSpec): string;
   /** One after the other. Resolves when the host has it; with the ms that it took. */
   commit(decisions: readonly Decision[]): Promise<number>;
   close(): Promise<void>;
@@ -65,15 +67,17 @@ export async function openRepository(
     const text = serverFileText(undefined, { ...serverConfigOf(n), agentApi: `http://192.0.2.1:${1024 + n}` }, 'new');
     writeFileSync(join(dir, 'template/servers', `${serverName(n)}.yaml`), text ?? '');
   }
+  function lookup(spec: DeploymentSpec) {
+    const [chute] = chutes;
+    return chute && { server: makeServer(Number(spec.server.replace('gpu-', '')), gpusPerServer), chute };
+  }
+
   const plain: OpenClusterRepo = await openClusterRepo({
     ...optionsFor(dir),
     dir: join(dir, 'gepetto.git'),
     clock: systemClock,
     render: renderChute,
-    lookup(spec) {
-      const [chute] = chutes;
-      return chute && { server: makeServer(Number(spec.server.replace('gpu-', '')), gpusPerServer), chute };
-    },
+    lookup,
     remote: { url: host.url, credentialFile, timeoutMs: 120_000 },
     onProblem: (problem) => process.stderr.write(`${problem}\n`),
   });
@@ -100,6 +104,10 @@ export async function openRepository(
       const [first = 0, second = 0] = allocatable.slice(place, place + 2);
       const spec = makeSpec({ id: server * 100 + slot, server, chute, gpus: [slot], nodePort: first });
       return { ...spec, ports: spec.ports.map((port, i) => ({ ...port, nodePort: i === 0 ? first : second })) };
+    },
+    manifestOf(spec) {
+      const found = lookup(spec);
+      return found ? renderChute(spec, { config, ...found }) : '';
     },
     commit(decisions) {
       const committed = turn.then(() => commitNow(decisions));

@@ -51,6 +51,8 @@ export interface Meter {
   busy(): { all: number; others: number };
   /** Of one of the processes since the start of the meter, by its name. */
   cpuOf(name: string): number;
+  /** Of all of them, most first. */
+  cpu(): [name: string, seconds: number][];
 }
 
 export type Pids = ReadonlyMap<string, number | undefined>;
@@ -68,6 +70,10 @@ export function startMeter(pids: () => Pids): Meter {
       const ours = sum(cpu().values()) - sum(before.values());
       return { all: all / seconds, others: Math.max(0, all - ours) / seconds };
     },
+    cpu: () =>
+      [...cpu()]
+        .map(([name, now]) => [name, now - (before.get(name) ?? 0)] as [string, number])
+        .sort(([, a], [, b]) => b - a),
     cpuOf: (name) => usageOf(pids().get(name)).cpu - (before.get(name) ?? 0),
   };
 }
