@@ -1,0 +1,173 @@
+// Controller and Gepetto as they are deployed, a process each, on a real PostgreSQL, Redis and git over HTTP. Nothing is left running when
+// the process ends, however it ends.
+
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { type Process, startProcess, waitFor } from '@miner/e2e/cluster/process.ts';
+import { startPostgres } from '../../controller/test/postgres.ts';
+import { startRedis } from '../../controller/test/redis.ts';
+import { freePort } from '../../controller/test/supervised.ts';
+import { type Usage, usageOf } from '../argocd/usage.ts';
+import { forkGitHost } from '../githost.ts';
+import { forkWorld, type World } from './world.ts';
+
+export const roleNames = ['controller', 'gepetto'] as const;
+export type RoleName = (typeof roleNames)[number];
+
+export interface RoleUsage extends Usage {
+  /** Open sockets of all kinds. */
+  sockets: number;
+}
+
+export interface Stage {
+  world: World;
+  usage(role: RoleName): RoleUsage;
+  /** CPU seconds of the simulated world. */
+  worldCpu(): number;
+  /** Sum of the controller's gauges of this name whose labels hold `labels`, such as `state="active"`. */
+  gauge(name: string, labels?: string): Promise<number>;
+  /** Both roles are asked for their metrics, as Prometheus does. */
+  scrape(): Promise<void>;
+  /** Pushes all files `servers/<name>.yaml` to `main` in one commit. */
+  addServers(): void;
+  stop(): Promise<void>;
+}
+
+const program = fileURLToPath(new URL('../../controller/src/main.ts', import.meta.url));
+const person = ['-c', 'user.name=A person', '-c', 'user.email=person@localhost'];
+/** A profile is written at the end. */
+const stopMs = 20_000;
+
+function socketsOf(pid: number | undefined): number {
+  const folder = `/proc/${pid}/fd`;
+  try {
+    return readdirSync(folder).filter((fd) => {
+      try {
+        return readlinkSync(join(folder, fd)).startsWith('socket:');
+      } catch {
+        return false;
+      }
+    }).length;
+  } catch {
+    return 0;
+  }
+}
+
+export async function openStage(servers: number): Promise<Stage> {
+  const dir = mkdtempSync(join(tmpdir(), 'bench-roles-'));
+  const removeDir = () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+  const ends: (() => unknown)[] = [removeDir];
+  async function stop(): Promise<void> {
+    for (let end = ends.pop(); end; end = ends.pop()) await end();
+  }
+  // All that was started ends with this process; the folder does not.
+  const onSignal = () => {
+    removeDir();
+    process.exit(130);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, onSignal);
+    ends.push(() => process.off(signal, onSignal));
+  }
+
+  function secret(name: string, text: string): string {
+    const path = join(dir, name);
+    writeFileSync(path, `${text}\n`, { mode: 0o600 });
+    return path;
+  }
+
+  try {
+    const postgres = await startPostgres();
+    ends.push(postgres.stop);
+    const redis = await startRedis({ password: 'pw' });
+    ends.push(redis.stop);
+    const host = await forkGitHost();
+    ends.push(host.stop);
+    const world = await forkWorld(join(dir, 'world'), host.gitdir, servers);
+    ends.push(world.stop);
+
+    const port = { api: await freePort(), link: await freePort(), gepetto: await freePort() };
+    const url = { controller: `http://127.0.0.1:${port.api}`, gepetto: `http://127.0.0.1:${port.gepetto}` };
+    const options = {
+      template: world.template,
+      host: '127.0.0.1',
+      'git-url': host.url,
+      'git-credential-file': secret('credential', host.credential),
+      'postgres-file': secret('postgres-url', postgres.url),
+      'redis-file': secret('redis-url', redis.url.replace('redis://', 'redis://:pw@')),
+      'link-token-file': secret('link-token', 'a-token-of-this-figure'),
+    };
+    const { PROFILES } = process.env;
+    const own = {
+      controller: {
+        hotkey: world.hotkeyFile,
+        port: port.api,
+        'link-host': '127.0.0.1',
+        'link-port': port.link,
+      },
+      gepetto: { controller: `http://127.0.0.1:${port.link}`, port: port.gepetto },
+    };
+
+    async function startRole(name: RoleName): Promise<Process> {
+      const repository = join(dir, `${name}.git`);
+      const all = { ...options, ...own[name], repository };
+      const profile = PROFILES
+        ? ['--cpu-prof', `--cpu-prof-dir=${PROFILES}`, `--cpu-prof-name=${name}-${servers}.cpuprofile`]
+        : [];
+      const role = startProcess({
+        name,
+        command: process.execPath,
+        args: [
+          '--disable-warning=ExperimentalWarning',
+          ...profile,
+          program,
+          name,
+          ...Object.entries(all).map(([option, value]) => `--${option}=${value}`),
+        ],
+        env: { NODE_ENV: 'production' },
+        logFile: join(PROFILES ?? dir, `${name}-${servers}.log`),
+      });
+      ends.push(() => role.stop(stopMs));
+      await waitFor(`${name} is ready`, async () => (await fetch(`${url[name]}/readyz`)).ok, {
+        of: role,
+        timeoutMs: 300_000,
+        everyMs: 500,
+      });
+      return role;
+    }
+
+    const roles = { controller: await startRole('controller'), gepetto: await startRole('gepetto') };
+    const metricsOf = async (name: RoleName) => (await fetch(`${url[name]}/metrics`)).text();
+    return {
+      world,
+      stop,
+      usage: (name) => ({ ...usageOf(roles[name].pid()), sockets: socketsOf(roles[name].pid()) }),
+      worldCpu: () => usageOf(world.pid).cpu,
+      async gauge(name, labels = '') {
+        const lines = (await metricsOf('controller')).split('\n');
+        const values = lines.filter((line) => new RegExp(`^${name}[ {]`).test(line) && line.includes(labels));
+        return values.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+      },
+      async scrape() {
+        await Promise.all(roleNames.map(metricsOf));
+      },
+      addServers() {
+        const clone = join(dir, 'person');
+        const git = (...args: string[]) => execFileSync('git', ['-C', clone, ...person, ...args], { stdio: 'pipe' });
+        mkdirSync(clone);
+        git('clone', '--quiet', '--branch', 'main', host.gitdir, '.');
+        for (const [name, text] of Object.entries(world.servers))
+          writeFileSync(join(clone, 'servers', `${name}.yaml`), text);
+        git('add', '--all');
+        git('commit', '--quiet', '-m', `${servers} servers`);
+        git('push', '--quiet', 'origin', 'main');
+      },
+    };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+}
