@@ -120,6 +120,50 @@ test('each half of the view is written out once for each of its changes, however
   await Promise.all([...clients.map((client) => client.close()), server.close()]);
 });
 
+/** A controller whose member is listed anew at each look, seen over a link with this `relistedMs`. */
+async function relisted(relistedMs: number) {
+  const { link, change } = fakeController();
+  let syncedAt = f.now;
+  const healthNow = () => new Map([...world.health].map(([name, one]) => [name, { ...one, syncedAt: ++syncedAt }]));
+  const relisting = { ...link, observe: () => ({ ...link.observe(), health: healthNow() }) };
+  const server = await serveLink({
+    link: relisting,
+    token: 'secret',
+    log: quiet,
+    host: '127.0.0.1',
+    port: 0,
+    relistedMs,
+  });
+  const options = { url: server.url, token: 'secret', clock: { now: () => f.now }, pause: systemClock, log: quiet };
+  const client = await connectLink(options);
+  const close = () => Promise.all([client.close(), server.close()]);
+  const newest = () => Math.max(...[...client.link.observe().health.values()].map((one) => one.syncedAt ?? 0));
+  return { client, change, close, newest };
+}
+
+test('that members were listed again travels with the next thing that changes, and wakes nobody before', async () => {
+  const { client, change, close, newest } = await relisted(3_600_000);
+  const first = newest();
+  const woken: number[] = [];
+  client.link.onChange(() => void woken.push(client.link.observe().pods.length));
+  for (let i = 0; i < 20; i++) {
+    change([]);
+    await systemClock.sleep(1);
+  }
+  change([f.pod(spec)]);
+  await eventually(() => client.link.observe().pods.length === 1);
+  assert.equal(woken, [1]);
+  assert.ok(newest() > first);
+  await close();
+});
+
+test('that members were listed again is told after a while when nothing else changes', async () => {
+  const { close, newest } = await relisted(1);
+  const first = newest();
+  await eventually(() => newest() > first);
+  await close();
+});
+
 test('every request reaches the controller as it was made', async () => {
   const { client, calls, close } = await scene();
   assert.equal(await client.link.launch([spec]), [{ granted: true, configId: 'cfg' }]);

@@ -5,7 +5,7 @@ import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import fastify from 'fastify';
 import type { Logger } from 'pino';
 import { messageOf } from '../domain/errors.ts';
-import type { ControllerLink } from '../domain/ports.ts';
+import type { ControllerLink, Observation } from '../domain/ports.ts';
 import { decode, encode, type RequestBody, type RequestName, requestNames, requests } from './protocol.ts';
 
 export interface LinkServerOptions {
@@ -14,6 +14,8 @@ export interface LinkServerOptions {
   log: Pick<Logger, 'error'>;
   host: string;
   port: number;
+  /** How long a view may show older lists of the members than there are, when nothing else of them differs, ms. Default 5 s. */
+  relistedMs?: number;
 }
 
 export interface LinkServer {
@@ -27,17 +29,20 @@ const bodyLimit = 32 * 2 ** 20;
 
 /**
  * Text of one half of the view, with a tag that changes when the text does. What it is made of is replaced, never changed in place, so it
- * is written out again only when one of these parts is another.
+ * is written out again only when one of these parts is another, or after `olderMs`.
  */
-function tagged<T>(read: () => T, partsOf: (value: T) => unknown[], boot: string) {
+function tagged<T>(read: () => T, partsOf: (value: T) => unknown[], boot: string, olderMs = Number.POSITIVE_INFINITY) {
   let parts: readonly unknown[] | undefined;
   let text = '';
   let count = 0;
+  let writtenAt = 0;
   return () => {
     const value = read();
     const now = partsOf(value);
-    if (!parts || now.length !== parts.length || now.some((part, i) => part !== parts?.[i])) {
+    const differs = !parts || now.length !== parts.length || now.some((part, i) => part !== parts?.[i]);
+    if (differs || performance.now() - writtenAt >= olderMs) {
       parts = now;
+      writtenAt = performance.now();
       const next = encode(value);
       if (next !== text) count += 1;
       text = next;
@@ -46,10 +51,16 @@ function tagged<T>(read: () => T, partsOf: (value: T) => unknown[], boot: string
   };
 }
 
-export async function serveLink({ link, token, log, host, port }: LinkServerOptions): Promise<LinkServer> {
+/** Hundreds of members are listed again many times a second: that alone is no news, or the whole view would be on its way all the time. */
+function newsOf({ pods, health }: Observation): unknown[] {
+  return [...pods, ...[...health].flatMap(([name, { state, since, closed }]) => [name, state, since, closed])];
+}
+
+export async function serveLink(options: LinkServerOptions): Promise<LinkServer> {
+  const { link, token, log, host, port, relistedMs = 5_000 } = options;
   const boot = randomUUID();
   const feeds = tagged(link.feeds, (byValidator) => [...byValidator].flat(), boot);
-  const observation = tagged(link.observe, ({ pods, health }) => [...pods, ...[...health].flat()], boot);
+  const observation = tagged(link.observe, newsOf, boot, relistedMs);
   const waiting = new Set<() => void>();
   let closing = false;
   function wakeAll(): void {
@@ -85,7 +96,7 @@ export async function serveLink({ link, token, log, host, port }: LinkServerOpti
     let view = viewSince(request.query);
     while (view === undefined && Date.now() < deadline && !reply.raw.destroyed && !closing) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, deadline - Date.now());
+      const timer = setTimeout(resolve, Math.min(relistedMs, deadline - Date.now()));
       waiting.add(resolve);
       reply.raw.once('close', resolve);
       await promise;
