@@ -19,6 +19,21 @@ export function git(dir: string, ...args: string[]): string {
   }).trim();
 }
 
+const pushesAtMost = 10;
+
+/** What a person committed, on top of what others push meanwhile. */
+export function push(folder: string, branch: 'main' | 'live'): void {
+  for (let tries = 1; ; tries++) {
+    try {
+      git(folder, 'push', '--quiet', 'origin', `HEAD:${branch}`);
+      return;
+    } catch (error) {
+      if (tries === pushesAtMost) throw error;
+      git(folder, 'pull', '--quiet', '--rebase', 'origin', branch);
+    }
+  }
+}
+
 /** Of miner.yaml. */
 export function settingsOf({ miner, validator, git: host }: Fleet): Record<string, unknown> {
   const address = new URL(validator.url).host;

@@ -10,7 +10,7 @@ import type { Status } from '@miner/controller/roles/status.ts';
 import { renderTree } from '@miner/manifests/render.ts';
 import { stringify } from 'yaml';
 import { freePort } from '../controller/test/supervised.ts';
-import { bootstrap, currentProgram, git, makeSecrets, settingsOf } from './bootstrap.ts';
+import { bootstrap, currentProgram, git, makeSecrets, push, settingsOf } from './bootstrap.ts';
 import { startDeployed } from './cluster/deployed.ts';
 import type { Fleet } from './cluster/fleet.ts';
 import { type KubeObject, readObjects } from './cluster/kube.ts';
@@ -128,7 +128,7 @@ export async function startMiner(fleet: Fleet, program = currentProgram): Promis
       change(settings);
       writeFileSync(join(folder, 'miner.yaml'), stringify(settings));
       git(folder, 'commit', '--quiet', '--allow-empty', '-am', 'Change miner.yaml');
-      git(folder, 'push', '--quiet', 'origin', 'main');
+      push(folder, 'main');
       return git(folder, 'rev-parse', 'HEAD');
     },
     startAgent,
@@ -163,7 +163,7 @@ export function writeServerFile(miner: Miner, name: string, change: Partial<Serv
   writeFileSync(join(folder, 'servers', `${name}.yaml`), stringify({ ...serverFile(miner.fleet, name), ...change }));
   git(folder, 'add', '--all');
   git(folder, 'commit', '--quiet', '--allow-empty', '-m', `Server ${name}`);
-  git(folder, 'push', '--quiet', 'origin', 'main');
+  push(folder, 'main');
 }
 
 /** What a new server is given by hand before the miner knows it. */

@@ -3,7 +3,7 @@
 import type { ServerConfig } from '@miner/controller/domain/config.ts';
 import type { ChuteView } from '@miner/simulator/validator/views.ts';
 import postgres from 'postgres';
-import { git } from './bootstrap.ts';
+import { git, push } from './bootstrap.ts';
 import { writeServerFile } from './miner.ts';
 import { coldChute, type Deployment, type Scene, untilActive, untilPlanned, want } from './scene.ts';
 
@@ -42,9 +42,10 @@ export async function activeOn(scene: Scene, name: string): Promise<Deployment> 
   return deployment;
 }
 
-/** Launch tokens that were claimed with so far. */
-export function launches({ fleet }: Scene): number {
-  return fleet.validator.stats().claims;
+/** Launch tokens that were spent on a deployment that had claimed before. */
+export function spentAgain({ fleet }: Scene): number {
+  const firsts = Object.values(fleet.ledger.launches()).filter(({ claimedAt }) => claimedAt !== undefined);
+  return fleet.validator.stats().claims - firsts.length;
 }
 
 /** A cold chute that suits the model of this server and of no other. */
@@ -59,6 +60,6 @@ export async function onlyFor(scene: Scene, name: string): Promise<ChuteView> {
 export async function passAfter(scene: Scene): Promise<void> {
   const folder = scene.miner.person('main');
   git(folder, 'commit', '--quiet', '--allow-empty', '-m', 'Nothing');
-  git(folder, 'push', '--quiet', 'origin', 'main');
+  push(folder, 'main');
   await untilPlanned(scene);
 }

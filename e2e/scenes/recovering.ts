@@ -8,7 +8,7 @@ import postgres from 'postgres';
 import * as assert from 'uvu/assert';
 import { git } from '../bootstrap.ts';
 import { applicationOf, filesOnLive, type Scene, type Suite, satisfied, until, untilSynced } from '../scene.ts';
-import { activeOn, launches, nameOf } from '../words.ts';
+import { activeOn, nameOf, spentAgain } from '../words.ts';
 
 /** Every text below a folder, but the databases' own files. */
 function* textsBelow(folder: string): Generator<[path: string, text: string]> {
@@ -58,27 +58,35 @@ export function recovering(test: Suite): void {
     const [here, elsewhere] = [nameOf(scene, 0), nameOf(scene, 1)];
     const { gitdir } = scene.fleet.git;
     const lastChange = () => git(gitdir, 'log', '-1', '--format=%H %ct', 'live', '--', `chutes/${elsewhere}`);
-    // What happened before this test may still be on its way; each hint is given twice.
-    await until('nothing changed on the other server for ten seconds', () => {
-      return Date.now() / 1000 - Number(lastChange().split(' ')[1] ?? 0) > 10;
-    });
-    await untilSynced(scene, `chutes-${elsewhere}`);
-    const [last, before] = [lastChange(), await applicationOf(scene, `chutes-${elsewhere}`)];
-    const deployment = await activeOn(scene, here);
-    const found = await untilSynced(scene, `chutes-${here}`);
-    assert.ok(filesOnLive(scene).some((path) => path.includes(deployment.deploymentId)));
-    assert.ok(found.status?.reconciledAt);
-    const after = await applicationOf(scene, `chutes-${elsewhere}`);
-    assert.is(after?.metadata.annotations?.['argocd.argoproj.io/refresh'], undefined);
-    assert.is(lastChange(), last);
-    assert.is(after?.status?.reconciledAt, before?.status?.reconciledAt, 'nobody asked for the other one');
-    satisfied(scene, deployment.chuteId);
+
+    /** Undefined when the planner itself had something to do on the other server meanwhile. */
+    async function reconciledMeanwhile(): Promise<[unknown, unknown] | undefined> {
+      // What happened before this test may still be on its way; each hint is given twice.
+      await until('nothing changed on the other server for ten seconds', () => {
+        return Date.now() / 1000 - Number(lastChange().split(' ')[1] ?? 0) > 10;
+      });
+      await untilSynced(scene, `chutes-${elsewhere}`);
+      const [last, before] = [lastChange(), await applicationOf(scene, `chutes-${elsewhere}`)];
+      const deployment = await activeOn(scene, here);
+      const found = await untilSynced(scene, `chutes-${here}`);
+      assert.ok(filesOnLive(scene).some((path) => path.includes(deployment.deploymentId)));
+      assert.ok(found.status?.reconciledAt);
+      const after = await applicationOf(scene, `chutes-${elsewhere}`);
+      satisfied(scene, deployment.chuteId);
+      if (lastChange() !== last) return undefined;
+      assert.is(after?.metadata.annotations?.['argocd.argoproj.io/refresh'], undefined);
+      return [before?.status?.reconciledAt, after?.status?.reconciledAt];
+    }
+
+    const [before, after] = (await reconciledMeanwhile()) ?? (await reconciledMeanwhile()) ?? [];
+    assert.ok(before, 'the planner had something to do on the other server twice');
+    assert.is(after, before, 'nobody asked for the other one');
   });
 
   test('a database that is dropped comes back from git, the clusters and the validator, and nothing is removed', async (scene) => {
     const { miner, fleet } = scene;
     const deployment = await activeOn(scene, nameOf(scene, 0));
-    const [before, claims] = [filesOnLive(scene), launches(scene)];
+    const [before, again] = [filesOnLive(scene), spentAgain(scene)];
     await Promise.all([miner.gepetto.stop(), miner.controller.stop()]);
     const sql = postgres(fleet.postgres.url, { max: 1, onnotice: () => undefined });
     await sql
@@ -93,7 +101,7 @@ export function recovering(test: Suite): void {
     });
     assert.ok(back.servers.every(({ health }) => health === 'healthy'));
     for (const path of before) assert.ok(filesOnLive(scene).includes(path), path);
-    assert.is(launches(scene), claims);
+    await until('no launch token more was spent', () => spentAgain(scene) <= again);
     satisfied(scene, deployment.chuteId);
   });
 
