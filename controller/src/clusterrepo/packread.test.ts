@@ -76,6 +76,14 @@ test('without packs nothing is found, and what is no folder of packs is an error
   }
 });
 
+test('what is kept of a pack takes no more memory than its content', () => {
+  withPack({}, (gitdir) => {
+    const content = openPacks(gitdir).read(blob.oid)?.content;
+    assert.is(content?.toString(), 'twelve bytes');
+    assert.is(content?.buffer.byteLength, content?.length);
+  });
+});
+
 test('a packed object of another type than asked for is refused', async () => {
   const gitdir = mkdtempSync(join(tmpdir(), 'packread-'));
   try {

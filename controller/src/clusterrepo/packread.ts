@@ -112,13 +112,17 @@ export function openPacks(gitdir: string): PackReader {
   const bases = new Map<string, PackedObject>();
   let basesSize = 0;
 
-  function keep(key: string, base: PackedObject): PackedObject {
+  function keep(key: string, { type, content }: PackedObject): PackedObject {
+    // What was read lies in a larger piece of memory, shared with others, that it would keep whole.
+    const own = Buffer.allocUnsafeSlow(content.length);
+    content.copy(own);
+    const base = { type, content: own };
     bases.set(key, base);
     basesSize += base.content.length;
-    for (const [oldest, { content }] of bases) {
+    for (const [oldest, { content: old }] of bases) {
       if (basesSize <= basesKept) break;
       bases.delete(oldest);
-      basesSize -= content.length;
+      basesSize -= old.length;
     }
     return base;
   }
