@@ -13,6 +13,9 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { minutes: { type: 'string', default: '60' } },
 });
+/** Servers added by one commit: the simulated validator and clusters, one process for all, would not answer in time for more. */
+const atOnce = 50;
+const lookMs = 5_000;
 const scrapeMs = 15_000;
 const settleMs = 30_000;
 const quietMs = 60_000;
@@ -32,7 +35,7 @@ async function pass(stage: Stage, ms: number): Promise<void> {
 
 async function until(stage: Stage, what: string, count: number, gauge: string, labels: string): Promise<void> {
   for (let seen = -1; seen < count; ) {
-    await sleep(scrapeMs);
+    await sleep(lookMs);
     seen = await stage.gauge(gauge, labels);
     tell(`${what}: ${seen} of ${count}; ${JSON.stringify(await stage.world.stats())}`);
   }
@@ -74,8 +77,13 @@ async function measure(servers: number): Promise<void> {
     tell(`controller and Gepetto are up, with ${servers} simulated GPU servers outside`);
     await pass(stage, settleMs);
     const idle = printPhase('empty', 0);
-    stage.addServers();
-    await until(stage, 'GPUs that are verified', deployments, 'miner_gpus', 'state="free"');
+    const names = Object.keys(stage.world.servers);
+    for (let from = 0; from < servers; from += atOnce) {
+      const batch = names.slice(from, from + atOnce);
+      stage.addServers(batch);
+      const known = (from + batch.length) * gpusPerServer;
+      await until(stage, 'GPUs that are verified', known, 'miner_gpus', 'state="free"');
+    }
     const added = printPhase('servers-in', servers, idle);
     await stage.world.want(deployments);
     await until(stage, 'deployments that are active', deployments, 'miner_deployments', 'state="active"');

@@ -2,7 +2,7 @@
 // the process ends, however it ends.
 
 import { execFileSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -31,8 +31,8 @@ export interface Stage {
   gauge(name: string, labels?: string): Promise<number>;
   /** Both roles are asked for their metrics, as Prometheus does. */
   scrape(): Promise<void>;
-  /** Pushes all files `servers/<name>.yaml` to `main` in one commit. */
-  addServers(): void;
+  /** Pushes files `servers/<name>.yaml` to `main` in one commit. */
+  addServers(names: readonly string[]): void;
   stop(): Promise<void>;
 }
 
@@ -157,15 +157,13 @@ export async function openStage(servers: number): Promise<Stage> {
       async scrape() {
         await Promise.all(roleNames.map(metricsOf));
       },
-      addServers() {
-        const clone = join(dir, 'person');
+      addServers(names) {
+        const clone = mkdtempSync(join(dir, 'person-'));
         const git = (...args: string[]) => execFileSync('git', ['-C', clone, ...person, ...args], { stdio: 'pipe' });
-        mkdirSync(clone);
         git('clone', '--quiet', '--branch', 'main', host.gitdir, '.');
-        for (const [name, text] of Object.entries(world.servers))
-          writeFileSync(join(clone, 'servers', `${name}.yaml`), text);
+        for (const name of names) writeFileSync(join(clone, 'servers', `${name}.yaml`), world.servers[name] ?? '');
         git('add', '--all');
-        git('commit', '--quiet', '-m', `${servers} servers`);
+        git('commit', '--quiet', '-m', `${names.length} servers`);
         git('push', '--quiet', 'origin', 'main');
       },
     };

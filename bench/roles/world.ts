@@ -8,13 +8,14 @@ import { needsLaunchToken } from '@miner/controller/domain/version.ts';
 import { makeServers, type SimulatedServer, startCluster } from '@miner/simulator/cluster/cluster.ts';
 import { gpuIdsOf } from '@miner/simulator/cluster/servers.ts';
 import { openFolder } from '@miner/simulator/demo/folder.ts';
+import { refc1Backend } from '@miner/simulator/refc1-backend.ts';
 import { type SimulatedValidator, startValidator } from '@miner/simulator/validator/validator.ts';
 import { stringify } from 'yaml';
 
 export const gpusPerServer = 8;
 const gpuShortRef = 'h100_sxm';
 const seed = 1;
-/** Computing proofs is no work of the roles; waiting for them is. */
+/** Proofs of GPUs are the world's work, not the roles': small ones, that come at once. */
 const proofSizes = { n: 64, num: 2 };
 /** Models small enough that a launch takes the time of its proof and little more. */
 const modelGb = 2;
@@ -122,6 +123,7 @@ async function runWorld(dir: string, repository: string, count: number): Promise
     validator: { hotkey: validator.hotkey, api: validator.url },
     modelSizes: (chuteId) => ({ imageGb: modelGb, modelGb, modelKey: chuteId, warmupSeconds: 5 }),
     proofSizes,
+    backendOf: (_server, devices) => refc1Backend(devices, { sizes: proofSizes }),
     random,
     log: (message, fields) => fields.error !== undefined && console.error(message, fields.error),
   });
