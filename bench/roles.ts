@@ -13,8 +13,9 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { minutes: { type: 'string', default: '60' } },
 });
-/** Servers added by one commit: the simulated validator and clusters, one process for all, would not answer in time for more. */
-const atOnce = 50;
+/** Servers added by one commit, and ms to the next: the simulation, one process for all, would not answer in time for more at once. */
+const perCommit = 50;
+const betweenMs = 12_000;
 const lookMs = 5_000;
 const scrapeMs = 15_000;
 const settleMs = 30_000;
@@ -78,12 +79,11 @@ async function measure(servers: number): Promise<void> {
     await pass(stage, settleMs);
     const idle = printPhase('empty', 0);
     const names = Object.keys(stage.world.servers);
-    for (let from = 0; from < servers; from += atOnce) {
-      const batch = names.slice(from, from + atOnce);
-      stage.addServers(batch);
-      const known = (from + batch.length) * gpusPerServer;
-      await until(stage, 'GPUs that are verified', known, 'miner_gpus', 'state="free"');
+    for (let from = 0; from < servers; from += perCommit) {
+      stage.addServers(names.slice(from, from + perCommit));
+      await sleep(betweenMs);
     }
+    await until(stage, 'GPUs that are verified', deployments, 'miner_gpus', 'state="free"');
     const added = printPhase('servers-in', servers, idle);
     await stage.world.want(deployments);
     await until(stage, 'deployments that are active', deployments, 'miner_deployments', 'state="active"');
