@@ -14,8 +14,11 @@ export interface LinkServerOptions {
   log: Pick<Logger, 'error'>;
   host: string;
   port: number;
-  /** How long a view may show older lists of the members than there are, when nothing else of them differs, ms. Default 5 s. */
-  relistedMs?: number;
+  /**
+   * How many times as long as the view took to write out it may show older lists of the members than there are, when nothing else of them
+   * differs. Default 50: what a freed GPU waits for is told at once to a few members, within seconds to hundreds.
+   */
+  sparing?: number;
 }
 
 export interface LinkServer {
@@ -27,40 +30,68 @@ export interface LinkServer {
 const longestWaitMs = 20_000;
 const bodyLimit = 32 * 2 ** 20;
 
+/** What a half of the view is made of: replaced when it changes, never changed in place. */
+interface Parts {
+  news: readonly unknown[];
+  /** What alone is no reason to hurry. */
+  other?: readonly unknown[];
+}
+
+function differ(one: readonly unknown[] = [], other: readonly unknown[] = []): boolean {
+  return one.length !== other.length || one.some((part, i) => part !== other[i]);
+}
+
 /**
- * Text of one half of the view, with a tag that changes when the text does. What it is made of is replaced, never changed in place, so it
- * is written out again only when one of these parts is another, or after `olderMs`.
+ * Text of one half of the view, with a tag that changes when the text does. It is written out again when there is news, or when something
+ * else is new and `sparing` times as long has passed as writing took.
  */
-function tagged<T>(read: () => T, partsOf: (value: T) => unknown[], boot: string, olderMs = Number.POSITIVE_INFINITY) {
-  let parts: readonly unknown[] | undefined;
+function tagged<T>(read: () => T, partsOf: (value: T) => Parts, boot: string, sparing: number) {
+  let parts: Parts | undefined;
   let text = '';
   let count = 0;
-  let writtenAt = 0;
-  return () => {
-    const value = read();
-    const now = partsOf(value);
-    const differs = !parts || now.length !== parts.length || now.some((part, i) => part !== parts?.[i]);
-    if (differs || performance.now() - writtenAt >= olderMs) {
-      parts = now;
-      writtenAt = performance.now();
-      const next = encode(value);
-      if (next !== text) count += 1;
-      text = next;
-    }
-    return { tag: `${boot}-${count}`, text };
+  let dueAt = 0;
+  let isWaiting = false;
+
+  function write(value: T): void {
+    const startedAt = performance.now();
+    const next = encode(value);
+    if (next !== text) count += 1;
+    text = next;
+    const endedAt = performance.now();
+    dueAt = endedAt + (endedAt - startedAt) * sparing;
+  }
+
+  return {
+    /** Ms until there is something to write out, as far as is known. */
+    dueMs: () => (isWaiting ? Math.max(1, dueAt - performance.now()) : Number.POSITIVE_INFINITY),
+    now() {
+      const value = read();
+      const now = partsOf(value);
+      isWaiting = parts !== undefined && differ(parts.other, now.other);
+      if (!parts || differ(parts.news, now.news) || (isWaiting && performance.now() >= dueAt)) {
+        parts = now;
+        isWaiting = false;
+        write(value);
+      }
+      return { tag: `${boot}-${count}`, text };
+    },
   };
 }
 
 /** Hundreds of members are listed again many times a second: that alone is no news, or the whole view would be on its way all the time. */
-function newsOf({ pods, health }: Observation): unknown[] {
-  return [...pods, ...[...health].flatMap(([name, { state, since, closed }]) => [name, state, since, closed])];
+function partsOfObservation({ pods, health }: Observation): Parts {
+  const members = [...health];
+  return {
+    news: [...pods, ...members.flatMap(([name, { state, since, closed }]) => [name, state, since, closed])],
+    other: members.map(([, { syncedAt }]) => syncedAt),
+  };
 }
 
 export async function serveLink(options: LinkServerOptions): Promise<LinkServer> {
-  const { link, token, log, host, port, relistedMs = 5_000 } = options;
+  const { link, token, log, host, port, sparing = 50 } = options;
   const boot = randomUUID();
-  const feeds = tagged(link.feeds, (byValidator) => [...byValidator].flat(), boot);
-  const observation = tagged(link.observe, newsOf, boot, relistedMs);
+  const feeds = tagged(link.feeds, (byValidator) => ({ news: [...byValidator].flat() }), boot, sparing);
+  const observation = tagged(link.observe, partsOfObservation, boot, sparing);
   const waiting = new Set<() => void>();
   let closing = false;
   function wakeAll(): void {
@@ -80,7 +111,7 @@ export async function serveLink(options: LinkServerOptions): Promise<LinkServer>
 
   /** The halves that are not the ones named; undefined when there is none. */
   function viewSince(known: { feeds?: string; observation?: string }): string | undefined {
-    const now = { feeds: feeds(), observation: observation() };
+    const now = { feeds: feeds.now(), observation: observation.now() };
     if (now.feeds.tag === known.feeds && now.observation.tag === known.observation) return undefined;
     const parts = [
       `"feedsTag":"${now.feeds.tag}"`,
@@ -96,7 +127,7 @@ export async function serveLink(options: LinkServerOptions): Promise<LinkServer>
     let view = viewSince(request.query);
     while (view === undefined && Date.now() < deadline && !reply.raw.destroyed && !closing) {
       const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, Math.min(relistedMs, deadline - Date.now()));
+      const timer = setTimeout(resolve, Math.min(observation.dueMs(), deadline - Date.now()));
       waiting.add(resolve);
       reply.raw.once('close', resolve);
       await promise;
