@@ -33,6 +33,8 @@ export interface WorldStats {
   claims: number;
   active: number;
   violations: number;
+  /** Their codes. */
+  kinds: string;
 }
 
 export interface World extends WorldFacts {
@@ -144,8 +146,9 @@ async function runWorld(dir: string, repository: string, count: number): Promise
     if ('want' in question) raiseDemand(validator, question.want);
     const { claims, activeInstances: active, violations } = validator.stats();
     const { ready: pods } = cluster.stats().pods;
-    const broken = violations.length + cluster.violations().length;
-    process.send?.({ pods, claims, active, violations: broken } satisfies WorldStats);
+    const broken = [...violations, ...cluster.violations()].map(({ code }) => code);
+    const kinds = [...new Set(broken)].join(' ');
+    process.send?.({ pods, claims, active, violations: broken.length, kinds } satisfies WorldStats);
   });
 }
 
