@@ -38,8 +38,8 @@ test('a server that lost a GPU goes on with the rest: the validator and the stor
     'forgetServer node-uid 2',
     'advertiseNodes 1',
     'updateServer seed',
-    'markGpusVerified 1',
     'stopBootstrap',
+    'markGpusVerified 1',
     'updateServer cordoned',
   ]);
   const server = scene.servers.get('gpu-0');

@@ -17,8 +17,8 @@ test('a server is added: verified GPUs and seed in the store, a member, a file i
     'addServer 2 false',
     'advertiseNodes 2',
     'updateServer seed',
-    'markGpusVerified 2',
     'stopBootstrap',
+    'markGpusVerified 2',
     'writeServer gpu-0',
   ]);
   const server = scene.servers.get('gpu-0');

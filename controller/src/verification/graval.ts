@@ -135,8 +135,9 @@ export const gravalSteps: readonly Step[] = [
   takeIn,
   advertise,
   verdict,
-  verified,
+  // The pod of the verification holds all GPUs: none is free before it is gone.
   release,
+  verified,
   commit,
 ];
 
@@ -147,7 +148,7 @@ export const gravalAgainSteps: readonly Step[] = [
   replaceDevices,
   advertise,
   verdict,
-  verified,
   release,
+  verified,
   uncordon,
 ];
