@@ -200,7 +200,7 @@ export const causes: Cause[] = [
     what: 'what is not there soon is given up',
     edits: [
       edit(join(gepetto, 'reconcile.ts'), 'const appearGraceMs = 120_000;', 'const appearGraceMs = 1_000;'),
-      edit(join(gepetto, 'reconcile.ts'), 'snapshotAt > seen.snapshotAt;', 'true;'),
+      edit(join(gepetto, 'reconcile.ts'), 'snapshotAt >= seen.snapshotAt + twiceApartMs;', 'true;'),
       edit(join(gepetto, 'reconcile.ts'), 'health.syncedAt, since)', 'now, since)'),
     ],
     seen: /nobody lost patience|two are committed|are active/,
@@ -209,7 +209,13 @@ export const causes: Cause[] = [
   {
     scene: 'after a commit Argo CD looks at once',
     what: 'Argo CD is not told of commits',
-    edits: [edit(join(kubernetes, 'applications.ts'), '      ask(names);\n', '      return;\n')],
+    edits: [
+      edit(
+        join(kubernetes, 'applications.ts'),
+        '      for (const name of names) {\n        const size',
+        '      return;\n$&',
+      ),
+    ],
     seen: /are active/,
   },
   {
