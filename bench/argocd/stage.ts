@@ -153,7 +153,10 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       return all.every(({ status }) => (status as { sync?: { status?: string } })?.sync?.status === 'Synced');
     };
     async function synced(): Promise<void> {
-      await waitFor('all Applications are synced', allSynced, { timeoutMs: Math.max(180_000, servers * 2_000), everyMs: 1_000 });
+      await waitFor('all Applications are synced', allSynced, {
+        timeoutMs: Math.max(180_000, servers * 2_000),
+        everyMs: 1_000,
+      });
     }
     tell(`Argo CD is up; waiting for ${servers} empty Applications`);
     await synced();

@@ -146,8 +146,9 @@ async function runWorld(dir: string, repository: string, count: number): Promise
     if ('want' in question) raiseDemand(validator, question.want);
     const { claims, activeInstances: active, violations } = validator.stats();
     const { ready: pods } = cluster.stats().pods;
-    const broken = [...violations, ...cluster.violations()].map(({ code }) => code);
-    const kinds = [...new Set(broken)].join(' ');
+    const broken = [...violations, ...cluster.violations()];
+    const kinds = [...new Set(broken.map(({ code }) => code))].join(' ');
+    if (broken.length) console.error(JSON.stringify(broken.slice(0, 6)));
     process.send?.({ pods, claims, active, violations: broken.length, kinds } satisfies WorldStats);
   });
 }

@@ -141,7 +141,7 @@ export const causes: Cause[] = [
         'failures: learnt.failures };',
       ),
     ],
-    seen: /Expected value to be truthy|it is known as reverted/,
+    seen: /deeply equal|it is known as reverted/,
   },
   {
     scene: 'a pause by a commit on main',
