@@ -131,7 +131,7 @@ export async function openStage(servers: number): Promise<Stage> {
           ...Object.entries(all).map(([option, value]) => `--${option}=${value}`),
         ],
         env: { NODE_ENV: 'production' },
-        logFile: join(PROFILES ?? dir, `${name}-${servers}.log`),
+        logFile: join(PROFILES || dir, `${name}-${servers}.log`),
       });
       ends.push(() => role.stop(stopMs));
       await waitFor(`${name} is ready`, async () => (await fetch(`${url[name]}/readyz`)).ok, {

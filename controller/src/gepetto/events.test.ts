@@ -1,13 +1,14 @@
 import { test } from 'uvu';
 import * as assert from 'uvu/assert';
 import type { MinerEvent } from '../domain/event.ts';
+import type { Verification } from '../domain/verification.ts';
 import { handleEvent } from './events.ts';
 import * as f from './fixtures.ts';
 import { miner, validator } from './fixtures.ts';
 
 const job = f.spec(f.chute('rental'), f.servers.B, 0, { jobId: 'j' });
 
-async function effectsOf(event: MinerEvent): Promise<string[]> {
+async function effectsOf(event: MinerEvent, verifications: Verification[] = []): Promise<string[]> {
   const log: string[] = [];
   await handleEvent(event, {
     hotkey: miner,
@@ -24,6 +25,7 @@ async function effectsOf(event: MinerEvent): Promise<string[]> {
       markGpusVerified: async (ids) => {
         log.push(`verified ${ids}`);
       },
+      verifications: async () => verifications,
       lifecycles: async () => [f.row(job), f.row(f.spec(f.chute('y'), f.servers.B, 1))],
       mark: async (step, ids, at) => {
         log.push(`${step} ${ids} ${at}`);
@@ -134,5 +136,15 @@ for (const { name, event, effects } of cases) {
     assert.equal(await effectsOf({ ...event, validator } as unknown as MinerEvent), effects);
   });
 }
+
+test('a GPU whose verification is under way is left to it: its pod still holds the GPU', async () => {
+  const { seed: _, ...server } = f.servers.B;
+  const [gpu, other] = server.gpus;
+  assert.ok(gpu && other);
+  const record = { facts: { server: { ...server, gpus: [gpu] } } } as Verification;
+  const verified = (gpuId: string) => ({ type: 'gpu_verified', validator, data: { gpu_id: gpuId } }) as MinerEvent;
+  assert.equal(await effectsOf(verified(gpu.gpuId), [record]), []);
+  assert.equal(await effectsOf(verified(other.gpuId), [record]), [`verified ${other.gpuId}`]);
+});
 
 test.run();

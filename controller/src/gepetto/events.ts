@@ -6,7 +6,7 @@ import type { Store } from '../domain/ports.ts';
 import type { OfferBook } from './offers.ts';
 
 export interface EventEffects {
-  store: Pick<Store, 'linkInstance' | 'markInstance' | 'markGpusVerified' | 'lifecycles' | 'mark'>;
+  store: Pick<Store, 'linkInstance' | 'markInstance' | 'markGpusVerified' | 'verifications' | 'lifecycles' | 'mark'>;
   /** Own hotkey (ss58). */
   hotkey: string;
   now(): number;
@@ -18,6 +18,12 @@ export interface EventEffects {
   suspectGone(validator: string, chuteId: string, version: string): void;
   /** Rentals; without it none is taken. */
   offers?: Pick<OfferBook, 'offer' | 'end'>;
+}
+
+/** Then the pod of the verification holds the GPU until it is gone, and the verification marks it afterwards. */
+async function isBeingVerified(gpuId: string, store: EventEffects['store']): Promise<boolean> {
+  const underWay = await store.verifications();
+  return underWay.some(({ facts }) => facts.server?.gpus.some((gpu) => gpu.gpuId === gpuId));
 }
 
 export async function handleEvent(event: MinerEvent, effects: EventEffects): Promise<void> {
@@ -42,7 +48,7 @@ export async function handleEvent(event: MinerEvent, effects: EventEffects): Pro
       return;
     }
     case 'gpu_verified':
-      await store.markGpusVerified([event.data.gpu_id]);
+      if (!(await isBeingVerified(event.data.gpu_id, store))) await store.markGpusVerified([event.data.gpu_id]);
       return;
     case 'rolling_update':
       effects.rolling(event.data.instance_id);

@@ -129,6 +129,7 @@ export function createModel({ servers, chutes, seed = 1, refuse, onLook, onRelea
   const store: PassPorts['store'] & EventEffects['store'] = {
     lifecycles: async () => [...rows.values()],
     markGpusVerified: async () => undefined,
+    verifications: async () => [],
     async addLifecycle(added) {
       step();
       const orphan = added.find(({ server }) => !servers.some(({ name }) => name === server));
