@@ -8,7 +8,7 @@ import { miner, validator } from './fixtures.ts';
 
 const job = f.spec(f.chute('rental'), f.servers.B, 0, { jobId: 'j' });
 
-async function effectsOf(event: MinerEvent, verifications: Verification[] = []): Promise<string[]> {
+async function effectsOf(event: MinerEvent, verifications: Partial<Verification>[] = []): Promise<string[]> {
   const log: string[] = [];
   await handleEvent(event, {
     hotkey: miner,
@@ -25,7 +25,7 @@ async function effectsOf(event: MinerEvent, verifications: Verification[] = []):
       markGpusVerified: async (ids) => {
         log.push(`verified ${ids}`);
       },
-      verifications: async () => verifications,
+      verifications: async () => verifications as Verification[],
       lifecycles: async () => [f.row(job), f.row(f.spec(f.chute('y'), f.servers.B, 1))],
       mark: async (step, ids, at) => {
         log.push(`${step} ${ids} ${at}`);
@@ -141,7 +141,7 @@ test('a GPU whose verification is under way is left to it: its pod still holds t
   const { seed: _, ...server } = f.servers.B;
   const [gpu, other] = server.gpus;
   assert.ok(gpu && other);
-  const record = { facts: { server: { ...server, gpus: [gpu] } } } as Verification;
+  const record = { facts: { server: { ...server, gpus: [gpu] } } };
   const verified = (gpuId: string) => ({ type: 'gpu_verified', validator, data: { gpu_id: gpuId } }) as MinerEvent;
   assert.equal(await effectsOf(verified(gpu.gpuId), [record]), []);
   assert.equal(await effectsOf(verified(other.gpuId), [record]), [`verified ${other.gpuId}`]);
