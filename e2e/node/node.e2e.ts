@@ -118,12 +118,17 @@ function get(url: string, headers: Record<string, string> = {}): Promise<number 
 
 const deploymentLabel = () => `chutes/deployment-id=${spec.deploymentId}`;
 const isDeployed = () => readyPod('chutes', deploymentLabel());
-const reportOf = async () => (await (await fetch(`http://${address}:${webPort}/`)).json()) as ChuteReport;
+/** Answer of the chute at its node port, which kube-proxy opens a moment after the pod is ready. */
+const askChute = (path: string): Promise<unknown> =>
+  until('the chute answers at its node port', async () => {
+    const answer = await fetch(`http://${address}:${webPort}${path}`);
+    return { value: await answer.json() };
+  }).then(({ value }) => value);
+const reportOf = async () => (await askChute('/')) as ChuteReport;
 
 /** Whether the chute gets a connection. */
 async function chuteReaches(host: string, port: number): Promise<boolean> {
-  const answer = await fetch(`http://${address}:${webPort}/reach?host=${host}&port=${port}`);
-  return (await answer.json()) as boolean;
+  return (await askChute(`/reach?host=${host}&port=${port}`)) as boolean;
 }
 
 node('the chart of a GPU server comes up, from images of a registry', async () => {
@@ -346,8 +351,8 @@ node('its command, user, service links and cache are those that the validator lo
 });
 
 node('both node ports of the chute are reached from outside', async () => {
-  assert.is(await get(`http://${address}:${webPort}/_alive`), 200);
-  assert.is(await get(`http://${address}:${logPort}/_alive`), 200);
+  for (const port of [webPort, logPort])
+    await until(`port ${port} answers`, async () => (await get(`http://${address}:${port}/_alive`)) === 200);
 });
 
 node(
