@@ -4,9 +4,10 @@
 
 import { parseArgs } from 'node:util';
 import { reportOf } from './argocd/report.ts';
-import { deploy, usualSlots } from './argocd/repository.ts';
-import { openStage, tell } from './argocd/stage.ts';
+import { deploy } from './argocd/repository.ts';
+import { openStage } from './argocd/stage.ts';
 import { startMeter, usageOf } from './argocd/usage.ts';
+import { tell } from './ends.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -34,9 +35,7 @@ for (const members of positionals.length > 0 ? positionals.map(Number) : [2, 4])
   try {
     const { repository, arrivals } = stage;
     const report = reportOf(`argocd/${members}-members`, { shared: stage.shared }, startMeter(stage.pids));
-    const specs = Array.from({ length: members * usualSlots }, (_, i) =>
-      repository.specAt(1 + Math.floor(i / usualSlots), i % usualSlots),
-    );
+    const specs = repository.usualSpecs(members);
     await repository.commit(specs.map(deploy));
     await Promise.all(specs.map(({ deploymentId }) => arrivals.at('pod', deploymentId, 120_000)));
     await stage.synced();

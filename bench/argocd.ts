@@ -7,7 +7,8 @@
 import { parseArgs } from 'node:util';
 import { direct, empty, fill } from './argocd/bulk.ts';
 import { pushed } from './argocd/pushed.ts';
-import { openStage, tell } from './argocd/stage.ts';
+import { openStage } from './argocd/stage.ts';
+import { endAfter } from './ends.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -26,12 +27,9 @@ const spare = 4;
 const pairs = (texts: readonly string[]) =>
   Object.fromEntries(texts.map((text) => [text.slice(0, text.indexOf('=')), text.slice(text.indexOf('=') + 1)]));
 
-const limitMs = Number(values.minutes) * 60_000;
-const deadline = performance.now() + limitMs;
-setTimeout(() => {
-  tell(`not done after ${values.minutes} minutes`);
-  process.kill(process.pid, 'SIGTERM');
-}, limitMs).unref();
+const minutes = Number(values.minutes);
+const deadline = performance.now() + minutes * 60_000;
+endAfter(minutes);
 
 for (const servers of positionals.length > 0 ? positionals.map(Number) : [10, 100]) {
   const stage = await openStage({

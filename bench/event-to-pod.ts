@@ -14,8 +14,8 @@ import { startMiner, writeServerFile } from '@miner/e2e/miner.ts';
 import { coldChute, filesOnLive, patience, type Scene, satisfied, until, untilSynced, want } from '@miner/e2e/scene.ts';
 import { type Direct, openDirect } from './argocd/direct.ts';
 import { quantiles, type Report, reportOf } from './argocd/report.ts';
-import { tell } from './argocd/stage.ts';
 import { startMeter, usageOf } from './argocd/usage.ts';
+import { tell } from './ends.ts';
 
 const { values } = parseArgs({
   options: {

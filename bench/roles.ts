@@ -4,7 +4,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { tell } from './argocd/stage.ts';
+import { endAfter, tell } from './ends.ts';
 import { machine } from './machine.ts';
 import { openStage, type RoleUsage, roleNames, type Stage } from './roles/stage.ts';
 import { gpusPerServer } from './roles/world.ts';
@@ -21,10 +21,7 @@ const scrapeMs = 15_000;
 const settleMs = 30_000;
 const quietMs = 60_000;
 
-setTimeout(() => {
-  tell(`not done after ${values.minutes} minutes`);
-  process.kill(process.pid, 'SIGTERM');
-}, Number(values.minutes) * 60_000).unref();
+endAfter(Number(values.minutes));
 
 /** Scraped meanwhile, as in a cluster with monitoring. */
 async function pass(stage: Stage, ms: number): Promise<void> {

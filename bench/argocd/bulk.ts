@@ -3,11 +3,12 @@
 import { uuidOf } from '@miner/controller/clusterrepo/testing/fixture.ts';
 import type { DeploymentSpec } from '@miner/controller/domain/deployment.ts';
 import { readObjects } from '@miner/e2e/cluster/kube.ts';
+import { tell } from '../ends.ts';
 import { type Launch, openDirect } from './direct.ts';
 import { profileWhile } from './profile.ts';
-import { quantiles, reportOf } from './report.ts';
+import { cpuOfEach, quantiles, reportOf } from './report.ts';
 import { deploy, remove, usualSlots } from './repository.ts';
-import { type Stage, tell } from './stage.ts';
+import type { Stage } from './stage.ts';
 import { startMeter } from './usage.ts';
 
 const limitOf = (servers: number): number => Math.max(400_000, servers * 4_000);
@@ -25,9 +26,7 @@ export async function fill(stage: Stage, servers: number, spare: number): Promis
   const limitMs = limitOf(servers);
   const meter = startMeter(stage.pids);
   const report = reportOf(`argocd/${servers}-applications/bulk`, { shared }, meter);
-  const specs = Array.from({ length: servers * usualSlots }, (_, i) =>
-    repository.specAt(1 + Math.floor(i / usualSlots), i % usualSlots),
-  );
+  const specs = repository.usualSpecs(servers);
   const elsewhere: number[] = [];
   const among: number[] = [];
 
@@ -57,7 +56,7 @@ export async function fill(stage: Stage, servers: number, spare: number): Promis
   const last = Math.max(...all) - pushedAt;
   report('commit', commitMs, 'ms', specs.length);
   report('all-applied', last / 1000, 's', specs.length);
-  for (const [name, seconds] of meter.cpu()) if (seconds >= 1) report(`cpu/${name}`, seconds, 's', specs.length);
+  cpuOfEach(report, meter, specs.length);
   tell(`all applied in ${(last / 1000).toFixed(1)} s`);
   await Promise.all(singles);
   await stage.synced();
@@ -69,6 +68,15 @@ export async function fill(stage: Stage, servers: number, spare: number): Promis
 
 const atATime = 16;
 
+async function each<T extends object>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  const left = [...items];
+  await Promise.all(
+    Array.from({ length: atATime }, async () => {
+      for (let next = left.pop(); next; next = left.pop()) await work(next);
+    }),
+  );
+}
+
 /**
  * As many by direct calls, where Argo CD does not look: what the API servers, their controllers and KWOK need on this machine, and so the
  * least that any way to apply them can take.
@@ -78,37 +86,21 @@ export async function direct(stage: Stage, servers: number): Promise<void> {
   const meter = startMeter(stage.pids);
   const report = reportOf(`argocd/${servers}-applications/direct`, { shared }, meter);
   const opened = await Promise.all(planes.map(openDirect));
-  const waiting = Array.from({ length: servers * usualSlots }, (_, i) => {
-    const spec = repository.specAt(1 + Math.floor(i / usualSlots), i % usualSlots);
-    return { plane: repository.planeOf(spec.server), objects: readObjects(repository.manifestOf(spec)) };
-  });
+  const waiting = repository.usualSpecs(servers).map((spec) => ({
+    opener: opened[repository.planeOf(spec.server)],
+    objects: readObjects(repository.manifestOf(spec)),
+  }));
   const startedAt = performance.now();
   const launched: Launch[] = [];
-
-  async function each(work: () => Promise<boolean>): Promise<void> {
-    await Promise.all(
-      Array.from({ length: atATime }, async () => {
-        while (await work());
-      }),
-    );
-  }
-
-  await each(async () => {
-    const next = waiting.pop();
-    const opener = next && opened[next.plane];
-    if (opener) launched.push(await opener.launch(next.objects));
-    return opener !== undefined;
+  await each(waiting, async ({ opener, objects }) => {
+    if (opener) launched.push(await opener.launch(objects));
   });
   const seconds = () => (performance.now() - startedAt) / 1000;
   report('all-applied', seconds(), 's', launched.length);
   await Promise.all(launched.map(({ pod }) => pod));
   report('all-pods', seconds(), 's', launched.length);
-  for (const [name, used] of meter.cpu()) if (used >= 1) report(`cpu/${name}`, used, 's', launched.length);
-  await each(async () => {
-    const next = launched.pop();
-    await next?.remove();
-    return next !== undefined;
-  });
+  cpuOfEach(report, meter, launched.length);
+  await each(launched, ({ remove }) => remove());
   for (const { stop } of opened) stop();
 }
 
@@ -116,9 +108,7 @@ export async function direct(stage: Stage, servers: number): Promise<void> {
 export async function empty(stage: Stage, servers: number): Promise<void> {
   const { repository, arrivals, shared } = stage;
   const report = reportOf(`argocd/${servers}-applications/bulk-remove`, { shared }, startMeter(stage.pids));
-  const specs = Array.from({ length: servers * usualSlots }, (_, i) =>
-    repository.specAt(1 + Math.floor(i / usualSlots), i % usualSlots),
-  );
+  const specs = repository.usualSpecs(servers);
   await repository.commit(specs.map(remove));
   const pushedAt = performance.now();
   const gone = await Promise.all(

@@ -2,7 +2,8 @@
 
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Stage, tell } from './stage.ts';
+import { tell } from '../ends.ts';
+import type { Stage } from './stage.ts';
 
 /** Into `folder`, when it is written; a profile that fails is told and costs nothing else. */
 export async function profileWhile(stage: Stage, folder: string, name: string, seconds: number): Promise<void> {

@@ -3,11 +3,12 @@
 
 import { seededRandom } from '@miner/controller/domain/random.ts';
 import type { KubeObject } from '@miner/e2e/cluster/kube.ts';
+import { tell } from '../ends.ts';
 import { renewed } from './bulk.ts';
 import { profileWhile } from './profile.ts';
 import { quantiles, reportOf } from './report.ts';
 import { deploy, remove, usualSlots } from './repository.ts';
-import { type Stage, tell } from './stage.ts';
+import type { Stage } from './stage.ts';
 import { startMeter, usageOf } from './usage.ts';
 
 const steps = ['hinted', 'compared', 'begun', 'operated'] as const;

@@ -17,6 +17,11 @@ export function reportOf(prefix: string, about: Readonly<Record<string, unknown>
   };
 }
 
+/** Processor time of each process of the meter that took a second or more. */
+export function cpuOfEach(report: Report, meter: Meter, n: number): void {
+  for (const [name, seconds] of meter.cpu()) if (seconds >= 1) report(`cpu/${name}`, seconds, 's', n);
+}
+
 export function quantiles(report: Report, name: string, values: readonly number[], unit = 'ms'): void {
   const sorted = values.toSorted((a, b) => a - b);
   const at = (q: number) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * q))] ?? Number.NaN;

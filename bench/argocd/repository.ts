@@ -43,6 +43,8 @@ export interface BenchRepository {
   planeOf(server: string): number;
   /** One-GPU deployment; servers count from 1, slots from 0. */
   specAt(server: number, slot: number): DeploymentSpec;
+  /** The usual load of the first `servers` servers. */
+  usualSpecs(servers: number): DeploymentSpec[];
   /** Its file. */
   manifestOf(spec: DeploymentSpec): string;
   /** One after the other. Resolves when the host has it; with the ms that it took. */
@@ -92,19 +94,23 @@ export async function openRepository(
     return performance.now() - startedAt;
   }
 
+  function specAt(server: number, slot: number): DeploymentSpec {
+    const [chute] = chutes;
+    if (!chute) throw new Error('the fixture has no chute');
+    const place = (Math.floor((server - 1) / planes) * gpusPerServer + slot) * 2;
+    const [first = 0, second = 0] = allocatable.slice(place, place + 2);
+    const spec = makeSpec({ id: server * 100 + slot, server, chute, gpus: [slot], nodePort: first });
+    return { ...spec, ports: spec.ports.map((port, i) => ({ ...port, nodePort: i === 0 ? first : second })) };
+  }
+
   return {
     config: minerConfig.parse({ ...config, git: { mode: 'external', url: host.url } }),
     host,
     names: numbers.map(serverName),
     planeOf: (server) => (Number(server.replace('gpu-', '')) - 1) % planes,
-    specAt(server, slot) {
-      const [chute] = chutes;
-      if (!chute) throw new Error('the fixture has no chute');
-      const place = (Math.floor((server - 1) / planes) * gpusPerServer + slot) * 2;
-      const [first = 0, second = 0] = allocatable.slice(place, place + 2);
-      const spec = makeSpec({ id: server * 100 + slot, server, chute, gpus: [slot], nodePort: first });
-      return { ...spec, ports: spec.ports.map((port, i) => ({ ...port, nodePort: i === 0 ? first : second })) };
-    },
+    specAt,
+    usualSpecs: (servers) =>
+      Array.from({ length: servers * usualSlots }, (_, i) => specAt(1 + Math.floor(i / usualSlots), i % usualSlots)),
     manifestOf(spec) {
       const found = lookup(spec);
       return found ? renderChute(spec, { config, ...found }) : '';

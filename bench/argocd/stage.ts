@@ -1,8 +1,7 @@
 // A real Argo CD with the settings and Applications that our charts render, over API servers that the GPU servers share, and the git writer
 // and the hints of the miner. Nothing is left when the process ends, however it ends.
 
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KubeConfig } from '@kubernetes/client-node';
 import { serverConfigOf } from '@miner/controller/clusterrepo/testing/testrepo.ts';
@@ -16,6 +15,7 @@ import { ensureTools } from '@miner/e2e/cluster/tools.ts';
 import { argocdChart } from '@miner/manifests/charts/argocd.ts';
 import { applicationOf } from '@miner/manifests/constructs/application-names.ts';
 import { renderChart } from '@miner/manifests/render.ts';
+import { openEnds, tell } from '../ends.ts';
 import { type Arrivals, playServers, watchArrivals } from './members.ts';
 import { type BenchRepository, openRepository, serversPerPlane } from './repository.ts';
 import type { Pids } from './usage.ts';
@@ -48,9 +48,6 @@ export interface Stage {
   stop(): Promise<void>;
 }
 
-export const tell = (line: string): void =>
-  void process.stderr.write(`${new Date().toISOString().slice(11, 19)} ${line}\n`);
-
 const paceKey = /^(controller|reposerver)\./;
 
 function withSettings(object: KubeObject, settings: Readonly<Record<string, string>>): KubeObject {
@@ -70,25 +67,13 @@ function moved(text: string, nameOf: (server: string) => string): string {
 
 export async function openStage(options: StageOptions): Promise<Stage> {
   const { servers, settings = {}, application = {}, env = {} } = options;
-  const dir = mkdtempSync(join(tmpdir(), 'bench-argocd-'));
-  const ends: (() => unknown)[] = [() => rmSync(dir, { recursive: true, force: true, maxRetries: 5 })];
-  async function stop(): Promise<void> {
-    for (let end = ends.pop(); end; end = ends.pop()) await end();
-  }
-  // The programs die with this process; the folder does not.
-  const onSignal = () => {
-    rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
-    process.exit(130);
-  };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, onSignal);
-    ends.push(() => process.off(signal, onSignal));
-  }
+  const ends = openEnds('bench-argocd-');
+  const { dir, stop } = ends;
   const others: Process[] = [];
 
   async function plane(name: string): Promise<ControlPlane> {
     const started = await startControlPlane({ name, dir: join(dir, name), tools });
-    ends.push(() => started.stop());
+    ends.add(() => started.stop());
     return started;
   }
 
@@ -103,13 +88,13 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     if (!control) throw new Error('no control cluster');
     let hint = (_folders: readonly string[], _commit: string): void => undefined;
     const repository = await openRepository(servers, count, (folders, commit) => hint(folders, commit));
-    ends.push(() => repository.close());
+    ends.add(() => repository.close());
     const nameOf = (server: string) => planes[repository.planeOf(server)]?.name ?? '';
     for (const [i, one] of planes.entries()) {
       const names = repository.names.filter((name) => repository.planeOf(name) === i);
       const kwok = await playServers(one, tools, names);
       others.push(kwok);
-      ends.push(() => kwok.stop());
+      ends.add(() => kwok.stop());
     }
     const profiler = join(dir, 'profiler.enabled');
     writeFileSync(profiler, 'true');
@@ -121,7 +106,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       server: false,
       env: { 'application-controller': partEnv, 'repo-server': partEnv },
     });
-    ends.push(() => argocd.stop());
+    ends.add(() => argocd.stop());
     for (const one of planes) await argocd.addCluster(one.name, one);
     await argocd.addRepository(repository.host.url, repository.host.credential);
     const context = {
@@ -161,7 +146,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     tell(`Argo CD is up; waiting for ${servers} empty Applications`);
     await synced();
     const arrivals = watchArrivals(planes);
-    ends.push(() => arrivals.stop());
+    ends.add(() => arrivals.stop());
     return {
       dir,
       control,

@@ -1,16 +1,16 @@
 // Controller and Gepetto as they are deployed, a process each, on a real PostgreSQL, Redis and git over HTTP. Nothing is left running when
 // the process ends, however it ends.
 
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, readdirSync, readlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { git, push } from '@miner/e2e/bootstrap.ts';
 import { type Process, startProcess, waitFor } from '@miner/e2e/cluster/process.ts';
 import { startPostgres } from '../../controller/test/postgres.ts';
 import { startRedis } from '../../controller/test/redis.ts';
 import { freePort } from '../../controller/test/supervised.ts';
 import { type Usage, usageOf } from '../argocd/usage.ts';
+import { openEnds } from '../ends.ts';
 import { forkGitHost } from '../githost.ts';
 import { forkWorld, type World } from './world.ts';
 
@@ -37,7 +37,6 @@ export interface Stage {
 }
 
 const program = fileURLToPath(new URL('../../controller/src/main.ts', import.meta.url));
-const person = ['-c', 'user.name=A person', '-c', 'user.email=person@localhost'];
 /** What V8 gives itself in a container of 2 GiB, the limit of both Deployments; by the memory of this machine it would collect less often. */
 const heapMib = 1024;
 /** A profile is written at the end. */
@@ -59,21 +58,8 @@ function socketsOf(pid: number | undefined): number {
 }
 
 export async function openStage(servers: number): Promise<Stage> {
-  const dir = mkdtempSync(join(tmpdir(), 'bench-roles-'));
-  const removeDir = () => rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
-  const ends: (() => unknown)[] = [removeDir];
-  async function stop(): Promise<void> {
-    for (let end = ends.pop(); end; end = ends.pop()) await end();
-  }
-  // All that was started ends with this process; the folder does not.
-  const onSignal = () => {
-    removeDir();
-    process.exit(130);
-  };
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, onSignal);
-    ends.push(() => process.off(signal, onSignal));
-  }
+  const ends = openEnds('bench-roles-');
+  const { dir, stop } = ends;
 
   function secret(name: string, text: string): string {
     const path = join(dir, name);
@@ -83,13 +69,13 @@ export async function openStage(servers: number): Promise<Stage> {
 
   try {
     const postgres = await startPostgres();
-    ends.push(postgres.stop);
+    ends.add(postgres.stop);
     const redis = await startRedis({ password: 'pw' });
-    ends.push(redis.stop);
+    ends.add(redis.stop);
     const host = await forkGitHost();
-    ends.push(host.stop);
+    ends.add(host.stop);
     const world = await forkWorld(join(dir, 'world'), host.gitdir, servers);
-    ends.push(world.stop);
+    ends.add(world.stop);
 
     const port = { api: await freePort(), link: await freePort(), gepetto: await freePort() };
     const url = { controller: `http://127.0.0.1:${port.api}`, gepetto: `http://127.0.0.1:${port.gepetto}` };
@@ -133,7 +119,7 @@ export async function openStage(servers: number): Promise<Stage> {
         env: { NODE_ENV: 'production' },
         logFile: join(PROFILES || dir, `${name}-${servers}.log`),
       });
-      ends.push(() => role.stop(stopMs));
+      ends.add(() => role.stop(stopMs));
       await waitFor(`${name} is ready`, async () => (await fetch(`${url[name]}/readyz`)).ok, {
         of: role,
         timeoutMs: 300_000,
@@ -159,12 +145,11 @@ export async function openStage(servers: number): Promise<Stage> {
       },
       addServers(names) {
         const clone = mkdtempSync(join(dir, 'person-'));
-        const git = (...args: string[]) => execFileSync('git', ['-C', clone, ...person, ...args], { stdio: 'pipe' });
-        git('clone', '--quiet', '--branch', 'main', host.gitdir, '.');
+        git(clone, 'clone', '--quiet', '--branch', 'main', host.gitdir, '.');
         for (const name of names) writeFileSync(join(clone, 'servers', `${name}.yaml`), world.servers[name] ?? '');
-        git('add', '--all');
-        git('commit', '--quiet', '-m', `${names.length} servers`);
-        git('push', '--quiet', 'origin', 'main');
+        git(clone, 'add', '--all');
+        git(clone, 'commit', '--quiet', '-m', `${names.length} servers`);
+        push(clone, 'main');
       },
     };
   } catch (error) {
