@@ -30,11 +30,15 @@ export async function agedBy({ fleet }: Scene, ms: number): Promise<void> {
 }
 
 /** A deployment that is active on this server and nowhere else; the others take nothing meanwhile. */
-export async function activeOn(scene: Scene, name: string): Promise<Deployment> {
+export async function activeOn(
+  scene: Scene,
+  name: string,
+  suits: (chute: ChuteView) => boolean = () => true,
+): Promise<Deployment> {
   const others = scene.fleet.servers.map(({ server }) => server.name).filter((one) => one !== name);
   for (const other of others) writeServer(scene, other, { locked: true });
   await untilPlanned(scene);
-  const { chuteId } = await coldChute(scene, name);
+  const { chuteId } = await coldChute(scene, name, 1, suits);
   want(scene, chuteId, 1);
   const [deployment] = await untilActive(scene, chuteId);
   for (const other of others) writeServer(scene, other, { locked: false });

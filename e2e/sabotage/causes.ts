@@ -141,7 +141,7 @@ export const causes: Cause[] = [
         'failures: learnt.failures };',
       ),
     ],
-    seen: /deeply equal|it is known as reverted/,
+    seen: /deeply equal|it is known as reverted|Expected values to be strictly equal/,
   },
   {
     scene: 'a pause by a commit on main',

@@ -67,25 +67,35 @@ export function disturbing(test: Suite): void {
 
   test('a deploy that a person reverts on live goes, and does not come back to that server', async (scene) => {
     const [here, elsewhere] = [nameOf(scene, 0), nameOf(scene, 1)];
-    const deployment = await activeOn(scene, here);
+    const { gpuShortRef } = scene.fleet.server(elsewhere).server;
+    const deployment = await activeOn(scene, here, ({ supportedGpus }) => supportedGpus.includes(gpuShortRef));
     const { chuteId, deploymentId } = deployment;
-    // There is no other server that it could come back to.
+    const others = async () =>
+      (await deploymentsOf(scene, chuteId)).filter((one) => one.deploymentId !== deploymentId && one.phase !== 'gone');
+    // There is no other server that it could come back to, for now.
     writeServer(scene, elsewhere, { locked: true });
     await untilPlanned(scene);
     const person = scene.miner.person('live');
     const commit = git(person, 'log', '-1', '--format=%H', `--grep=Deployment-Id: ${deploymentId}`);
     git(person, 'revert', '--no-edit', commit);
     push(person, 'live');
-    await until('its Job is gone', async () => (await jobOf(scene, deployment)) === undefined);
     await until('it is known as reverted', async () =>
       (await scene.miner.status()).decisions.some(({ reason }) => reason === 'reverted'),
     );
-    want(scene, chuteId, 1);
+    await until('its Job is gone', async () => (await jobOf(scene, deployment)) === undefined);
+    await until('it holds its GPU no longer', async () =>
+      (await deploymentsOf(scene, chuteId)).every((one) => one.deploymentId !== deploymentId || one.phase === 'gone'),
+    );
+    // Wanted whatever it pays: the network puts no bounty on what just went.
+    scene.miner.configure((settings) => Object.assign(settings, { policy: { chutes: { [chuteId]: { minimum: 1 } } } }));
+    await untilPlanned(scene);
     await passAfter(scene);
-    const again = (await deploymentsOf(scene, chuteId)).filter((one) => one.deploymentId !== deploymentId);
-    assert.equal(again, []);
-    satisfied(scene, chuteId);
+    assert.equal(await others(), []);
     writeServer(scene, elsewhere, { locked: false });
+    const [back] = await untilActive(scene, chuteId);
+    assert.is(back?.server, elsewhere);
+    scene.miner.configure(() => undefined);
+    satisfied(scene, chuteId);
   });
 
   test('a pause by a commit on main holds back what is new, and what runs goes on', async (scene) => {
