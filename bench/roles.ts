@@ -13,9 +13,8 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: { minutes: { type: 'string', default: '60' } },
 });
-/** Servers added by one commit, and ms to the next: the simulation, one process for all, would not answer in time for more at once. */
+/** Servers that come at once, and what starts on them: the simulation, one process for all, would not answer in time for more. */
 const perCommit = 50;
-const betweenMs = 12_000;
 const lookMs = 5_000;
 const scrapeMs = 15_000;
 const settleMs = 30_000;
@@ -77,13 +76,18 @@ async function measure(servers: number): Promise<void> {
     const idle = printPhase('empty', 0);
     const names = Object.keys(stage.world.servers);
     for (let from = 0; from < servers; from += perCommit) {
-      stage.addServers(names.slice(from, from + perCommit));
-      await sleep(betweenMs);
+      const some = names.slice(from, from + perCommit);
+      stage.addServers(some);
+      const gpus = (from + some.length) * gpusPerServer;
+      await until(stage, 'GPUs that are verified', gpus, 'miner_gpus', 'state="free"');
     }
-    await until(stage, 'GPUs that are verified', deployments, 'miner_gpus', 'state="free"');
     const added = printPhase('servers-in', servers, idle);
-    await stage.world.want(deployments);
-    await until(stage, 'deployments that are active', deployments, 'miner_deployments', 'state="active"');
+    for (let wanted = 0; wanted < deployments; ) {
+      const more = Math.min(perCommit * gpusPerServer, deployments - wanted);
+      await stage.world.want(more);
+      wanted += more;
+      await until(stage, 'deployments that are active', wanted, 'miner_deployments', 'state="active"');
+    }
     printPhase('active', deployments, added);
     await pass(stage, settleMs);
     const before = snapshotOf(stage);

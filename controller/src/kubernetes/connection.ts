@@ -1,9 +1,13 @@
 // One member's Kubernetes API: clients with one connection pool, a time limit on every call, and every failure as E-CLUSTER without
 // request bodies or headers in it. What is called is up to the other files.
 
+import { setImmediate } from 'node:timers/promises';
 import { ApiException, BatchV1Api, CoreV1Api, KubeConfig, type RequestContext, Watch } from '@kubernetes/client-node';
 import { z } from 'zod';
 import { MinerError, messageOf } from '../domain/errors.ts';
+
+/** The connection of an answer can be used again a turn later; who asks before that opens another one. */
+const connectionFree = () => setImmediate();
 
 const connectTimeoutMs = 5_000;
 const requestTimeoutMs = 15_000;
@@ -11,8 +15,8 @@ const requestTimeoutMs = 15_000;
 type Dispatcher = NonNullable<ReturnType<RequestContext['getDispatcher']>>;
 
 export interface Watching {
-  /** Resolves when the stream is over: with the error that ended it, or undefined when the server closed it or `stop` was called. */
-  ended: Promise<unknown>;
+  /** Resolves when the stream is over: true when it lasted until its `timeoutSeconds`, as nothing went wrong then. */
+  ended: Promise<boolean>;
   stop(): void;
 }
 
@@ -27,7 +31,7 @@ export interface Connection {
   call<T>(what: string, run: () => Promise<T>, options?: { quiet?: boolean }): Promise<T>;
   watch(
     path: string,
-    query: Record<string, string | boolean>,
+    query: Record<string, string | boolean | number> & { timeoutSeconds: number },
     onEvent: (type: string, object: unknown) => void,
   ): Watching;
   /** Next calls open new connections; for when there is doubt about the old ones. */
@@ -142,19 +146,23 @@ export function connect(member: string, kubeconfig: string): Connection {
     batch: config.makeApiClient(BatchV1Api),
     async call(what, run, { quiet = false } = {}) {
       try {
-        return await run();
+        return await run().finally(connectionFree);
       } catch (error) {
         throw clusterError(member, what, error, quiet);
       }
     },
     watch(path, query, onEvent) {
-      const { promise, resolve } = Promise.withResolvers<unknown>();
-      const started = new Watch(config).watch(path, query, onEvent, (error) => resolve(error ?? undefined));
-      started.catch(resolve);
+      const { promise, resolve } = Promise.withResolvers<boolean>();
+      const startedAt = performance.now();
+      const atLeastMs = (query.timeoutSeconds - 1) * 1000;
+      const started = new Watch(config).watch(path, query, onEvent, (error) =>
+        resolve(!error && performance.now() - startedAt >= atLeastMs),
+      );
+      started.catch(() => resolve(false));
       return {
-        ended: promise,
+        ended: promise.finally(connectionFree),
         stop() {
-          resolve(undefined);
+          resolve(false);
           started.then((controller) => controller.abort()).catch(() => undefined);
         },
       };

@@ -4,12 +4,13 @@
 import type { V1Node } from '@kubernetes/client-node';
 import type { Clock } from '../domain/clock.ts';
 import type { MemberNode } from '../domain/ports.ts';
+import { watchSeconds } from '../domain/watchtime.ts';
 import type { Connection } from './connection.ts';
 import { describeNode } from './nodes.ts';
 import { pace } from './pace.ts';
 import { retryDelay } from './podwatch.ts';
 
-const relistMs = 60_000;
+const relistMs = 30_000;
 
 export interface NodeWatchOptions {
   connection: Connection;
@@ -41,21 +42,20 @@ export function watchNode({ connection, clock, random, onNode }: NodeWatchOption
     return answer.metadata?.resourceVersion ?? '';
   }
 
-  /** True when the watch lived until the next list was due. */
+  /** True when the watch lasted until it or the next list was due. */
   async function follow(resourceVersion: string): Promise<boolean> {
     const over = new AbortController();
-    const watching = connection.watch('/api/v1/nodes', { fieldSelector, resourceVersion }, (type, object) => {
+    const query = { fieldSelector, resourceVersion, timeoutSeconds: watchSeconds(random) };
+    const watching = connection.watch('/api/v1/nodes', query, (type, object) => {
       if (over.signal.aborted) return;
       if (type === 'ADDED' || type === 'MODIFIED') tell(object as V1Node);
       else if (type === 'ERROR') watching.stop();
     });
-    const due = pace(clock, relistMs * (0.8 + 0.4 * random()), 1_000, AbortSignal.any([signal, over.signal])).then(
-      () => true,
-    );
-    const lived = await Promise.race([watching.ended.then(() => false), due]);
+    const due = pace(clock, relistMs, 1_000, AbortSignal.any([signal, over.signal])).then(() => true);
+    const lasted = await Promise.race([watching.ended, due]);
     over.abort();
     watching.stop();
-    return lived;
+    return lasted;
   }
 
   async function run(): Promise<void> {

@@ -1,10 +1,11 @@
-// Follows the chute pods of one member: list, watch from there, list again when the watch ends, when a pod went, and after a while in any
-// case. Only a complete list takes a pod away; failures leave what is known.
+// Follows the chute pods of one member: list, watch from there, list again when the watch ends, which is soon, and when a pod went. Only a
+// complete list takes a pod away; failures leave what is known.
 
 import { z } from 'zod';
 import type { Clock } from '../domain/clock.ts';
 import type { ObservedPod } from '../domain/deployment.ts';
 import { messageOf } from '../domain/errors.ts';
+import { watchSeconds } from '../domain/watchtime.ts';
 import type { Connection } from './connection.ts';
 import { pace } from './pace.ts';
 import { chuteSelector, parsePod } from './pods.ts';
@@ -94,13 +95,18 @@ export function watchPods(options: PodWatchOptions): { stop(): Promise<void> } {
     if (pod && put(pod)) options.onChange();
   }
 
-  /** True when the watch was of use: it lived until the next list was due, told something, or its version was too old (410). */
+  /** True when the watch was of use: it lasted until it or the next list was due, told something, or its version was too old (410). */
   async function follow(resourceVersion: string): Promise<boolean> {
     let useful = false;
     const over = new AbortController();
     const watching = connection.watch(
       `/api/v1/namespaces/${namespace}/pods`,
-      { labelSelector: chuteSelector, resourceVersion, allowWatchBookmarks: true },
+      {
+        labelSelector: chuteSelector,
+        resourceVersion,
+        allowWatchBookmarks: true,
+        timeoutSeconds: watchSeconds(random),
+      },
       (type, object) => {
         if (over.signal.aborted) return;
         // GPUs are free once a complete list says so: what went is worth one at once.
@@ -110,13 +116,11 @@ export function watchPods(options: PodWatchOptions): { stop(): Promise<void> } {
       },
     );
     const until = AbortSignal.any([signal, over.signal]);
-    const due = pace(clock, relistMs * (0.8 + 0.4 * random()), 1_000, until).then(() => {
-      useful = true;
-    });
-    await Promise.race([watching.ended, due]);
+    const due = pace(clock, relistMs, 1_000, until).then(() => true);
+    const lasted = await Promise.race([watching.ended, due]);
     over.abort();
     watching.stop();
-    return useful;
+    return useful || lasted;
   }
 
   async function run(): Promise<void> {

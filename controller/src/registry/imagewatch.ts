@@ -1,10 +1,11 @@
-// Follows the chute pods of one node: list, watch from there, list again when the watch ends, when in doubt, and after a while in any
-// case. While the API does not answer, what is known stays.
+// Follows the chute pods of one node: list, watch from there, list again when the watch ends, which is soon, and when in doubt.
+// While the API does not answer, what is known stays.
 
 import { readFileSync } from 'node:fs';
 import { CoreV1Api, KubeConfig, Watch } from '@kubernetes/client-node';
 import { type Clock, systemClock } from '../domain/clock.ts';
 import { MinerError, messageOf } from '../domain/errors.ts';
+import { watchSeconds } from '../domain/watchtime.ts';
 import type { PlacedPods } from './placed.ts';
 
 const namespace = 'chutes';
@@ -78,7 +79,13 @@ export function watchImages(options: ImageWatchOptions): ImageWatch {
     const ended = Promise.withResolvers<void>();
     const watching = new Watch(config).watch(
       `/api/v1/namespaces/${namespace}/pods`,
-      { labelSelector, fieldSelector, resourceVersion, allowWatchBookmarks: true },
+      {
+        labelSelector,
+        fieldSelector,
+        resourceVersion,
+        allowWatchBookmarks: true,
+        timeoutSeconds: watchSeconds(random),
+      },
       (type: string, pod: unknown) => {
         if (over.signal.aborted) return;
         if (type === 'ADDED' || type === 'MODIFIED') placed.put(pod);
@@ -88,7 +95,7 @@ export function watchImages(options: ImageWatchOptions): ImageWatch {
       (error: unknown) => (error ? ended.reject(error) : ended.resolve()),
     );
     watching.catch(ended.reject);
-    const due = clock.sleep(relistMs * (0.8 + 0.4 * random()), AbortSignal.any([signal, over.signal]));
+    const due = clock.sleep(relistMs, AbortSignal.any([signal, over.signal]));
     try {
       await Promise.race([ended.promise, due]);
     } finally {
