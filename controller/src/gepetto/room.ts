@@ -39,14 +39,17 @@ export function roomOf(
     if (!isOpen(world.health.get(name))) continue;
     if (!isWanted(here, server)) continue;
     let ports: Set<number> | undefined;
+    const { gpus, diskGb } = heldOf(here, server);
+    const freeGpus = new Map<string, string[]>();
+    for (const [model, ids] of gpus) freeGpus.set(model, [...ids]);
     rooms.set(name, {
       server,
-      freeGpus: new Map([...freeGpusOf(here, server)].map(([model, ids]) => [model, [...ids]])),
+      freeGpus,
       takenPorts() {
         ports ??= takenPortsOf(here, server);
         return ports;
       },
-      freeDiskGb: Math.max(0, server.diskGb - diskReserveGb - heldDiskGb(here)),
+      freeDiskGb: Math.max(0, server.diskGb - diskReserveGb - diskGb),
     });
   }
   return rooms;
@@ -68,15 +71,21 @@ function holdersOf({ occupants, strays }: Occupancy): Holder[] {
   return holders;
 }
 
-const freeGpus = new WeakMap<Occupancy, ReadonlyMap<string, readonly string[]>>();
+/** What a server has free of GPUs, and holds of disk. Kept with it from plan to plan. */
+interface Held {
+  gpus: ReadonlyMap<string, readonly string[]>;
+  diskGb: number;
+}
 
-function freeGpusOf(here: Occupancy, server: Server): ReadonlyMap<string, readonly string[]> {
-  let free = freeGpus.get(here);
-  if (!free) {
-    free = countFreeGpus(here, server);
-    freeGpus.set(here, free);
+const held = new WeakMap<Occupancy, Held>();
+
+function heldOf(here: Occupancy, server: Server): Held {
+  let known = held.get(here);
+  if (!known) {
+    known = { gpus: countFreeGpus(here, server), diskGb: heldDiskGb(here) };
+    held.set(here, known);
   }
-  return free;
+  return known;
 }
 
 function countFreeGpus(here: Occupancy, server: Server): Map<string, string[]> {

@@ -37,32 +37,66 @@ function newTenant(spec: DeploymentSpec): Tenant {
   return { spec, gpus, worth, terms: undefined, weight: undefined, rate: undefined, removable: false };
 }
 
-/** `told`: what the validator says the instance earns now. */
-function assess(tenant: Tenant, chute: Chute, run: number, row: Active, told: number | undefined, on: Market): void {
-  const { spec } = tenant;
-  const age = (on.now - row.activatedAt) / hourMs;
+/** One deployment on its site. Kept with its server from plan to plan; what a plan says of the tenant is said anew by the next. */
+export interface Seat {
+  place: number;
+  tenant: Tenant;
+  /** Of spec and row, side by side: a full fleet is looked at in every plan. */
+  chuteId: string;
+  deploymentId: string;
+  instanceId: string | undefined;
+  isJob: boolean;
+  preemptible: boolean;
+  /** Undefined while it is not active. */
+  activatedAt: number | undefined;
+  terms: NonNullable<Tenant['terms']>;
+  told: number | undefined;
+  toldBy: ReadonlyMap<string, unknown> | undefined;
+}
+
+function seatOf(spec: DeploymentSpec, row: DeploymentLifecycle | undefined, place: number): Seat {
+  return {
+    place,
+    tenant: newTenant(spec),
+    chuteId: spec.chuteId,
+    deploymentId: spec.deploymentId,
+    instanceId: row?.instanceId,
+    isJob: spec.jobId !== undefined,
+    preemptible: spec.preemptible,
+    activatedAt: row?.activatedAt,
+    terms: { first: 0, run: 0, age: 0 },
+    told: undefined,
+    toldBy: undefined,
+  };
+}
+
+interface Running {
+  chute: Chute;
+  run: number;
+  instances: Feeds['instances']['items'] | undefined;
+}
+
+function assess(seat: Seat, activatedAt: number, { chute, run, instances }: Running, world: World, now: number): void {
+  if (seat.toldBy !== instances || !instances) {
+    seat.told = instances?.get(seat.instanceId ?? '')?.computeMultiplier;
+    seat.toldBy = instances;
+  }
+  const { tenant, terms, told } = seat;
+  const age = (now - activatedAt) / hourMs;
   const first =
-    on.world.firstMultipliers?.get(spec.deploymentId) ?? (told === undefined ? run : firstFrom(told, run, age));
-  if (spec.jobId !== undefined) {
+    world.firstMultipliers?.get(seat.deploymentId) ?? (told === undefined ? run : firstFrom(told, run, age));
+  if (seat.isJob) {
     tenant.rate = first;
     return;
   }
   tenant.rate = multiplierAt(first, run, age);
-  if (!spec.preemptible || !chute.preemptible) return;
+  if (!seat.preemptible || !chute.preemptible) return;
   tenant.worth = 0;
-  tenant.terms = { first, run, age };
+  terms.first = first;
+  terms.run = run;
+  terms.age = age;
+  tenant.terms = terms;
   tenant.removable = age > tuning.ageGuardHours;
-}
-
-interface Market {
-  world: World;
-  now: number;
-}
-
-type Active = DeploymentLifecycle & { activatedAt: number };
-
-function isActive(row: DeploymentLifecycle | undefined): row is Active {
-  return row?.activatedAt !== undefined;
 }
 
 export function tenantOf(
@@ -71,21 +105,7 @@ export function tenantOf(
   row: DeploymentLifecycle | undefined,
   now: number,
 ): Tenant {
-  const tenant = newTenant(spec);
-  const chute = world.chutes.get(spec.chuteId);
-  if (!chute || !isActive(row)) return tenant;
-  const told = world.feeds.get(spec.validator)?.instances.items.get(row.instanceId ?? '')?.computeMultiplier;
-  assess(tenant, chute, runOf(chute, world.market?.get(spec.chuteId)), row, told, { world, now });
-  return tenant;
-}
-
-/** One deployment on its site. Kept with its server from plan to plan; what a plan says of the tenant is said anew by the next. */
-export interface Seat {
-  place: number;
-  row: Active | undefined;
-  tenant: Tenant;
-  told: number | undefined;
-  toldBy: ReadonlyMap<string, unknown> | undefined;
+  return createSeating(world, now)(seatOf(spec, row, 0));
 }
 
 const seats = new WeakMap<Occupancy, readonly Seat[]>();
@@ -94,22 +114,13 @@ const seats = new WeakMap<Occupancy, readonly Seat[]>();
 export function seatsOf(here: Occupancy, places: readonly number[]): readonly Seat[] {
   let known = seats.get(here);
   if (!known) {
-    known = here.occupants.flatMap(({ spec, row }, i): Seat[] => {
+    known = here.occupants.flatMap(({ spec, row }, i) => {
       const place = places[i] ?? -1;
-      if (!spec || place < 0) return [];
-      return [
-        { place, tenant: newTenant(spec), row: isActive(row) ? row : undefined, told: undefined, toldBy: undefined },
-      ];
+      return spec && place >= 0 ? [seatOf(spec, row, place)] : [];
     });
     seats.set(here, known);
   }
   return known;
-}
-
-interface Running {
-  chute: Chute;
-  run: number;
-  instances: Feeds['instances']['items'] | undefined;
 }
 
 /** Says of each seat what its tenant is worth now. */
@@ -122,21 +133,15 @@ export function createSeating(world: World, now: number) {
     if (on) running.set(chuteId, on);
     return on;
   }
-  const market = { world, now };
   return (seat: Seat): Tenant => {
-    const { tenant, row } = seat;
+    const { tenant, chuteId, activatedAt } = seat;
     tenant.worth = Number.POSITIVE_INFINITY;
     tenant.terms = undefined;
     tenant.weight = undefined;
     tenant.rate = undefined;
     tenant.removable = false;
-    const on = row && (running.get(tenant.spec.chuteId) ?? runningOf(tenant.spec.chuteId));
-    if (!on) return tenant;
-    if (seat.toldBy !== on.instances || !on.instances) {
-      seat.told = on.instances?.get(row.instanceId ?? '')?.computeMultiplier;
-      seat.toldBy = on.instances;
-    }
-    assess(tenant, on.chute, on.run, row, seat.told, market);
+    const on = activatedAt === undefined ? undefined : (running.get(chuteId) ?? runningOf(chuteId));
+    if (on && activatedAt !== undefined) assess(seat, activatedAt, on, world, now);
     return tenant;
   };
 }
