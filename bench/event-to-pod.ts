@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { git } from '@miner/e2e/bootstrap.ts';
+import { currentProgram, git } from '@miner/e2e/bootstrap.ts';
 import { startFleet } from '@miner/e2e/cluster/fleet.ts';
 import { readObjects } from '@miner/e2e/cluster/kube.ts';
 import { ensureTools } from '@miner/e2e/cluster/tools.ts';
@@ -24,6 +24,8 @@ const { values } = parseArgs({
     servers: { type: 'string', default: '2' },
   },
 });
+/** As deployed: the default of the roles. */
+const pollSeconds = 10;
 const limitMs = Number(values.minutes) * 60_000;
 const deadline = performance.now() + limitMs - 30_000;
 
@@ -167,7 +169,7 @@ setTimeout(() => {
 try {
   const tools = await ensureTools();
   const fleet = await startFleet({ dir, tools, servers: Number(values.servers), tell });
-  const miner = await startMiner(fleet);
+  const miner = await startMiner(fleet, currentProgram, pollSeconds);
   const scene: Scene = { dir, fleet, miner };
   await addServers(scene);
   const seen = watch(scene);

@@ -38,8 +38,11 @@ export interface Miner {
   stop(): Promise<void>;
 }
 
-/** Resolves when controller and Gepetto are ready. `program`: the sources that render and run, where they are not those of the tests. */
-export async function startMiner(fleet: Fleet, program = currentProgram): Promise<Miner> {
+/**
+ * Resolves when controller and Gepetto are ready. `program`: the sources that render and run, where they are not those of the tests.
+ * `pollSeconds`: how often they ask the git host for news; scenes that push do not want to wait.
+ */
+export async function startMiner(fleet: Fleet, program = currentProgram, pollSeconds = 1): Promise<Miner> {
   const dir = join(fleet.dir, 'miner');
   mkdirSync(dir, { recursive: true });
   const linkToken = randomBytes(16).toString('hex');
@@ -48,7 +51,7 @@ export async function startMiner(fleet: Fleet, program = currentProgram): Promis
   const port = { api: await freePort(), link: await freePort(), gepetto: await freePort() };
   const apiUrl = `http://127.0.0.1:${port.api}`;
   const gepettoUrl = `http://127.0.0.1:${port.gepetto}`;
-  const often = '--git-poll-seconds=1';
+  const often = `--git-poll-seconds=${pollSeconds}`;
   const args = {
     controller: [`--port=${port.api}`, `--link-port=${port.link}`, '--host=127.0.0.1', '--link-host=127.0.0.1', often],
     gepetto: [`--port=${port.gepetto}`, '--host=127.0.0.1', often],
