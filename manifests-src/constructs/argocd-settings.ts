@@ -64,6 +64,10 @@ export function behaviour(scope: Construct, config: MinerConfig): void {
     'resource.customizations.health.batch_Job': jobHealth(config),
     // A status that leaves the health as it is compares nothing anew: measured, most of Argo CD's work.
     'resource.customizations.ignoreResourceUpdates.all': toYaml([{ jsonPointers: ['/status'] }]),
+    // The Application that holds the others would be compared anew at each hint and each sync of one of them.
+    'resource.customizations.ignoreResourceUpdates.argoproj.io_Application': toYaml([
+      { jsonPointers: ['/metadata/annotations/argocd.argoproj.io~1refresh', '/operation'] },
+    ]),
     'resource.ignoreResourceUpdatesEnabled': 'true',
     'resource.inclusions': toYaml([inclusions]),
     'timeout.reconciliation': `${refreshSeconds}s`,
